@@ -1,0 +1,1 @@
+"""Whatever touches a process, a socket, an Engine, git or a clock."""

@@ -1,0 +1,67 @@
+"""Errors that a user can act on, each with the exit code that design section 5 gives it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EnvlockError(Exception):
+    """A problem said whole: what, where, expected, found and the next step.
+
+    Args:
+        reference: a kebab-case name, stable across versions, for documentation and `--json`.
+        what: one sentence.
+        where: file, package or URL (credentials removed).
+        expected: what should have been there.
+        found: what was there.
+        hint: the next step.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(
+        self, reference: str, what: str, *, where: str = "", expected: str = "", found: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(what)
+        self.reference = reference
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.found = found
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [f"{self.what} [{self.reference}]"]
+        lines += [
+            f"  {label}: {value}"
+            for label, value in (
+                ("where", self.where),
+                ("expected", self.expected),
+                ("found", self.found),
+                ("next", self.hint),
+            )
+            if value
+        ]
+        return "\n".join(lines)
+
+
+class UsageError(EnvlockError):
+    """Usage, configuration or I/O: no verdict was reached (exit code 2)."""
+
+
+class StaleError(EnvlockError):
+    """The lock no longer follows from its inputs, or the target drifted from it (exit code 1)."""
+
+    exit_code = 1
+
+
+class UnverifiableError(EnvlockError):
+    """Something that must be known could not be observed (exit code 3)."""
+
+    exit_code = 3
+
+
+class IntegrityError(EnvlockError):
+    """Bytes contradict the digest or signature that vouches for them (exit code 4)."""
+
+    exit_code = 4

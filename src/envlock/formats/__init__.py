@@ -1,0 +1,1 @@
+"""Readers and writers of the file formats on the way: pylock, wheel, deb, ELF, tar, deflate."""

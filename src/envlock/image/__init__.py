@@ -1,0 +1,1 @@
+"""From a lock to the bytes of an image."""

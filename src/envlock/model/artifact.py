@@ -1,0 +1,76 @@
+"""Files known by their sha256: wheels and Debian packages as a lock lists them."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Wheel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One wheel of a locked package (PEP 751, packages.wheels), with envlock's own digests of what is inside.
+
+    Exactly one of `url` and `path` is set. `path` is relative to the lock file.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    contents: str
+    """sha256 over the installed files, see `formats.contents`."""
+    record: str
+    """sha256 of the bytes of the wheel's RECORD."""
+    url: str | None = None
+    path: str | None = None
+    upload_time: str | None = None
+    """RFC 3339, as the index gave it; only where `url` is."""
+
+
+class Sdist(msgspec.Struct, frozen=True, kw_only=True):
+    """The source distribution that a wheel was built from."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Requirement(msgspec.Struct, frozen=True, kw_only=True):
+    """An exact wheel in the environment of a build (PEP 518 build requirement, resolved)."""
+
+    name: str
+    version: str
+    file: str
+    size: int
+    sha256: str
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """How a wheel was made of an sdist: everything that its bytes depend on besides the base's packages."""
+
+    sdist: Sdist
+    requires: tuple[Requirement, ...]
+
+
+class Deb(msgspec.Struct, frozen=True, kw_only=True):
+    """One Debian binary package, found again by pool path and sha256 on any mirror of its archive."""
+
+    name: str
+    version: str
+    architecture: str
+    archive: str
+    """`debian` or `debian-security`: the last component of a mirror's URL."""
+    path: str
+    """Pool path below the archive's root."""
+    size: int
+    sha256: str
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True):
+    """A release file that packages were resolved from, and who signed it."""
+
+    archive: str
+    suite: str
+    date: str
+    """RFC 3339, from the Date field."""
+    sha256: str
+    """Of the bytes of InRelease."""
+    signer: str
+    """Fingerprint of the certificate whose signature was verified."""

@@ -1,0 +1,110 @@
+"""The lock as a value: everything that decides a result, by exact identity."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from envlock.model.artifact import Build, Deb, Suite, Wheel
+from envlock.model.platform import Platform
+
+SCHEMA = 1
+LAYER_SPEC = 1
+
+Policy = Literal["bitwise", "numeric", "compatible"]
+Urls = Literal["record", "omit"]
+
+
+class Package(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution at one version, with one wheel for each platform it is installed on."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    version: str
+    marker: str | None = None
+    wheels: tuple[Wheel, ...]
+    build: Build | None = None
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True):
+    """A base image made of locked Debian packages."""
+
+    recipe: str
+    distribution: str
+    interpreter: str
+    """Absolute path inside the image."""
+    python: str
+    """Full version of that interpreter, such as 3.9.2."""
+    glibc: str
+    solver: Literal["closure", "apt"]
+    effects: tuple[str, ...]
+    """What maintainer scripts would have done, by the names of `image.effects`, in order."""
+    suites: tuple[Suite, ...]
+    packages: tuple[Deb, ...]
+    build_packages: tuple[Deb, ...] = ()
+    """Beyond `packages`, in the build root only; listed where a wheel of this lock was built."""
+
+    def of(self, platform: Platform) -> tuple[Deb, ...]:
+        """Return the packages of one platform, `all` included, sorted by name."""
+        return tuple(d for d in self.packages if d.architecture in (platform.architecture, "all"))
+
+    def build_root_of(self, platform: Platform) -> tuple[Deb, ...]:
+        """Return what the build root of one platform holds."""
+        extra = (d for d in self.build_packages if d.architecture in (platform.architecture, "all"))
+        return (*self.of(platform), *extra)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What `run` and the image set, and `verify` expects there."""
+
+    threads: int | None = None
+    env: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+
+
+class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the image's configuration takes from the manifest."""
+
+    bytecode: bool = True
+    threshold: int = 1 << 20
+    """Wheels of at least this many bytes get a layer of their own."""
+    entrypoint: tuple[str, ...] = ()
+
+
+class Lock(msgspec.Struct, frozen=True, kw_only=True):
+    """One environment, pinned. Written and read by `formats.pylock`."""
+
+    env: str
+    python: str
+    """Feature version, such as 3.9."""
+    platforms: tuple[Platform, ...]
+    packages: tuple[Package, ...]
+    """Sorted by name, then version."""
+    frameworks: tuple[str, ...]
+    as_of: str | None
+    """The cutoff, RFC 3339, or None where there is none."""
+    policy: Policy = "numeric"
+    urls: Urls = "record"
+    inputs: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    """Name of each normalised input to its canonical text; `lock --check` compares them."""
+    settings: Settings = Settings()
+    image: ImageConfig | None = None
+    base: Base | None = None
+    layer_spec: int = LAYER_SPEC
+
+    def package(self, name: str) -> Package | None:
+        """Return the package of that normalised name, if it is locked."""
+        return next((p for p in self.packages if p.name == name), None)
+
+
+class LockFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A lock together with the bytes it was read from, whose sha256 is the lock digest."""
+
+    lock: Lock
+    raw: bytes
+
+    @property
+    def digest(self) -> str:
+        """The lock digest: sha256 of the file, as 64 hex digits."""
+        return hashlib.sha256(self.raw).hexdigest()

@@ -1,0 +1,1 @@
+"""What a target really holds, read without trusting it."""

@@ -1,0 +1,1 @@
+"""One verb a module, named after its command, handed its edges."""

@@ -1,0 +1,1 @@
+"""Findings and differences as text; renderers return, the command line prints."""

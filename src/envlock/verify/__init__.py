@@ -1,0 +1,1 @@
+"""A lock held against an observation: rules and findings."""
