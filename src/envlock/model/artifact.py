@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Wheel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Wheel(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """One wheel of a locked package (PEP 751, packages.wheels), with envlock's own digests of what is inside.
 
     Exactly one of `url` and `path` is set. `path` is relative to the lock file.
@@ -24,7 +24,7 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 3339, as the index gave it; only where `url` is."""
 
 
-class Sdist(msgspec.Struct, frozen=True, kw_only=True):
+class Sdist(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """The source distribution that a wheel was built from."""
 
     name: str
@@ -32,7 +32,7 @@ class Sdist(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class Requirement(msgspec.Struct, frozen=True, kw_only=True):
+class Requirement(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """An exact wheel in the environment of a build (PEP 518 build requirement, resolved)."""
 
     name: str
@@ -42,14 +42,14 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class Build(msgspec.Struct, frozen=True, kw_only=True):
+class Build(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """How a wheel was made of an sdist: everything that its bytes depend on besides the base's packages."""
 
     sdist: Sdist
     requires: tuple[Requirement, ...]
 
 
-class Deb(msgspec.Struct, frozen=True, kw_only=True):
+class Deb(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """One Debian binary package, found again by pool path and sha256 on any mirror of its archive."""
 
     name: str
@@ -63,7 +63,7 @@ class Deb(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class Suite(msgspec.Struct, frozen=True, kw_only=True):
+class Suite(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """A release file that packages were resolved from, and who signed it."""
 
     archive: str

@@ -17,7 +17,7 @@ Policy = Literal["bitwise", "numeric", "compatible"]
 Urls = Literal["record", "omit"]
 
 
-class Package(msgspec.Struct, frozen=True, kw_only=True):
+class Package(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """A distribution at one version, with one wheel for each platform it is installed on."""
 
     name: str
@@ -28,7 +28,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     build: Build | None = None
 
 
-class Base(msgspec.Struct, frozen=True, kw_only=True):
+class Base(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """A base image made of locked Debian packages."""
 
     recipe: str
@@ -56,14 +56,14 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
         return (*self.of(platform), *extra)
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """What `run` and the image set, and `verify` expects there."""
 
     threads: int | None = None
     env: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
 
 
-class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
+class ImageConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """What the image's configuration takes from the manifest."""
 
     bytecode: bool = True
@@ -72,7 +72,7 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
     entrypoint: tuple[str, ...] = ()
 
 
-class Lock(msgspec.Struct, frozen=True, kw_only=True):
+class Lock(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """One environment, pinned. Written and read by `formats.pylock`."""
 
     env: str
@@ -98,7 +98,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
         return next((p for p in self.packages if p.name == name), None)
 
 
-class LockFile(msgspec.Struct, frozen=True, kw_only=True):
+class LockFile(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """A lock together with the bytes it was read from, whose sha256 is the lock digest."""
 
     lock: Lock
