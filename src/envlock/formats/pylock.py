@@ -233,7 +233,11 @@ def parse_lock(raw: bytes, where: str) -> LockFile:
         if isinstance(error, EnvlockError):
             raise
         raise UsageError(
-            "bad-lock", "The lock is not as envlock writes it.", where=where, found=str(error), hint="Run `envlock lock`."
+            "bad-lock",
+            "The lock is not as envlock writes it.",
+            where=where,
+            found=str(error),
+            hint="Run `envlock lock`.",
         ) from None
 
 
@@ -303,7 +307,7 @@ def wheels_of(lock: Lock, platform: Platform) -> list[tuple[Package, Wheel]]:
             f"The lock of {lock.env!r} does not cover {platform}.",
             expected=", ".join(map(str, lock.platforms)),
             found=str(platform),
-            hint=f'Add it to platforms of [env.{lock.env}] and run `envlock lock`.',
+            hint=f"Add it to platforms of [env.{lock.env}] and run `envlock lock`.",
         )
     environment = environment_of(lock.python, platform)
     supports = supported_by(platform)

@@ -25,6 +25,7 @@ import msgspec
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from envlock.errors import IntegrityError, UsageError
+from envlock.formats.inflate import RAW, feed, inflater
 
 Scheme = Literal["site", "scripts", "data", "headers"]
 
@@ -135,7 +136,9 @@ class WheelFile:
         try:
             name, version, _, _ = parse_wheel_filename(filename)
         except InvalidWheelFilename as error:
-            raise UsageError("bad-wheel-name", f"{filename!r} is not the file name of a wheel.", found=str(error)) from None
+            raise UsageError(
+                "bad-wheel-name", f"{filename!r} is not the file name of a wheel.", found=str(error)
+            ) from None
         self.name = str(name)
         self.version = str(version)
         infos = self._read_directory()
@@ -174,6 +177,8 @@ class WheelFile:
             if name in seen:
                 self._refuse(f"entry {name!r} is there twice")
             seen.add(name)
+            if info.header_offset < 0:
+                self._refuse(f"entry {name!r} lies before the archive's beginning")
             if info.flag_bits & 0x2041:
                 self._refuse(f"entry {name!r} is encrypted")
             if info.compress_type not in (0, 8):
@@ -265,7 +270,9 @@ class WheelFile:
         header = self._source.read_at(entry.header_offset, 30)
         if len(header) != 30 or header[:4] != b"PK\x03\x04":
             self._refuse(f"entry {entry.name!r} has no local header")
-        _, flags, method, _, _, crc, compressed, size, name_length, extra_length = struct.unpack("<HHHHHIIIHH", header[4:])
+        _, flags, method, _, _, crc, compressed, size, name_length, extra_length = struct.unpack(
+            "<HHHHHIIIHH", header[4:]
+        )
         name = self._source.read_at(entry.header_offset + 30, name_length)
         encoding = "utf-8" if flags & 0x800 else "cp437"
         sizes_follow = bool(flags & 0x08)
@@ -274,10 +281,14 @@ class WheelFile:
             name.decode(encoding, "replace") != entry.name
             or method != entry.method
             or flags & 0x2041
-            or (not sizes_follow and not zip64 and (crc, compressed, size) != (entry.crc, entry.compressed_size, entry.size))
+            or (
+                not sizes_follow
+                and not zip64
+                and (crc, compressed, size) != (entry.crc, entry.compressed_size, entry.size)
+            )
         ):
             self._refuse(f"the two headers of entry {entry.name!r} disagree")
-        start = entry.header_offset + 30 + name_length + extra_length
+        start: int = entry.header_offset + 30 + name_length + extra_length
         if start + entry.compressed_size > entry.limit:
             self._refuse(f"entry {entry.name!r} overlaps the next one")
         return start
@@ -320,22 +331,15 @@ class WheelFile:
             self._refuse(f"{entry.name!r} is not the file whose sha256 RECORD gives", record=True)
 
     def _inflated(self, entry: WheelEntry) -> Iterator[bytes]:
-        from isal import isal_zlib
-
-        inflate = isal_zlib.decompressobj(-15)
-        for piece in self.raw(entry):
-            pending = piece
-            while pending:
-                if inflate.eof:
+        stream = inflater(RAW)
+        try:
+            for piece in self.raw(entry):
+                if stream.eof:
                     self._refuse(f"the stream of entry {entry.name!r} goes on after its final block")
-                try:
-                    plain = inflate.decompress(pending, _INFLATED)
-                except isal_zlib.error as error:
-                    self._refuse(f"the stream of entry {entry.name!r} is not deflate ({error})")
-                if plain:
-                    yield plain
-                pending = inflate.unconsumed_tail
-        if not inflate.eof or inflate.unused_data:
+                yield from feed(stream, piece, _INFLATED)
+        except ValueError as error:
+            self._refuse(f"the stream of entry {entry.name!r} is not deflate ({error})")
+        if not stream.eof or stream.unused_data:
             self._refuse(f"the stream of entry {entry.name!r} does not end with its final block")
 
     def read(self, entry: WheelEntry) -> bytes:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
+
+import msgspec
+
+from envlock.model.artifact import Deb, Wheel
 
 Unit = Literal["bytes", "items"]
 
@@ -56,6 +60,16 @@ class Downloads(Protocol):
         """Stream a file to `destination` (written beside, then renamed); IntegrityError on another sha256 or size."""
 
 
+class Archives(Protocol):
+    """Debian archives, wherever this machine fetches them from."""
+
+    def index(self, archive: str, path: str, *, limit: int) -> bytes:
+        """Return a small file below an archive's root whole; UsageError (`no-archive`, `mirror-failed`)."""
+
+    def deb(self, deb: Deb, destination: Path, progress: Task) -> None:
+        """Stream a package to `destination`; UsageError (`deb-gone`), IntegrityError on another sha256."""
+
+
 class Process(Protocol):
     """A running child, the part of subprocess.Popen that envlock uses."""
 
@@ -84,3 +98,64 @@ class Sandbox(Protocol):
 
 
 Chunks = Iterator[bytes]
+
+
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """What a resolver is asked: requirements for one interpreter on one platform."""
+
+    requirements: tuple[str, ...]
+    """PEP 508."""
+    files: tuple[Path, ...] = ()
+    """Requirements files or a pyproject.toml."""
+    folder: Path | None = None
+    """Where relative paths of requirements begin."""
+    python: str
+    machine: str
+    glibc: str
+    cutoff: str | None
+    """RFC 3339; releases uploaded later do not exist."""
+    previous: bytes | None = None
+    """A pylock whose pins stay where they can."""
+    no_deps: bool = False
+    upgrade: bool = False
+    upgrade_packages: tuple[str, ...] = ()
+
+
+class Resolver(Protocol):
+    """Finds the releases that satisfy requirements."""
+
+    def resolve(self, wanted: Resolution) -> list[Mapping[str, Any]]:
+        """Return PEP 751 packages; UsageError (`unsatisfiable`, `resolver-failed`)."""
+
+
+class Artifacts(Protocol):
+    """Files kept by their sha256 and verified whenever they are used."""
+
+    def get(self, sha256: str, name: str) -> Path | None:
+        """Return a file that is there and has its digest."""
+
+    def place(self, sha256: str, name: str) -> Path:
+        """Return where a file belongs, its folder made."""
+
+    def put(self, source: Path, sha256: str, name: str) -> Path:
+        """Copy a file that has this digest to its place."""
+
+    def folder(self, name: str) -> Path:
+        """Return a folder for things derived from artifacts, made if need be."""
+
+    def lock(self, key: str) -> AbstractContextManager[None]:
+        """Hold the lock of one key."""
+
+
+class TargetInterpreter(Protocol):
+    """Runs a script in the Python that is observed."""
+
+    def ask(self, python: Path, script: bytes, *, timeout: float = 30.0) -> bytes:
+        """Return what the script printed; UnverifiableError (`interpreter-failed`, `interpreter-hangs`)."""
+
+
+class Records(Protocol):
+    """Finds the RECORD of a locked wheel again, to name the file that differs."""
+
+    def __call__(self, wheel: Wheel) -> bytes | None:
+        """Return bytes whose sha256 is `wheel.record`, or None where they are not to be had."""

@@ -1,0 +1,247 @@
+"""Reads a layer blob as a stream, without trusting it: a tar archive, gzip'd in any number of members or not.
+
+It is for images of ours and for anybody's: ustar, PAX and GNU headers are read. Nothing is unpacked, memory is bounded
+whatever the archive claims, and both digests can be checked on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import NoReturn
+
+from envlock.errors import IntegrityError, UnverifiableError
+from envlock.formats.inflate import GZIP, feed, inflater
+from envlock.formats.tar import BLOCK, Entry, Kind
+
+_MAX_EXTENDED = 1 << 20
+"""Longest PAX or GNU extension that is read; real ones hold a path."""
+_KINDS: dict[bytes, Kind] = {b"0": "file", b"\0": "file", b"7": "file", b"1": "hardlink", b"2": "symlink", b"5": "dir"}
+_OTHERS = b"346"
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def read_layer(
+    blob: Iterable[bytes], *, where: str, digest: str | None = None, diff_id: str | None = None
+) -> Iterator[tuple[Entry, Iterator[bytes]]]:
+    """Yield each entry with the chunks of its body (none but for files).
+
+    A body may be left unread, wholly or in part, but is gone once the next entry is asked for. `blob` are the bytes of
+    the layer in any chunks; `where` names it in errors. `digest` (of the blob) and `diff_id` (of the archive), both
+    ``sha256:<hex>``, are checked when the iterator is exhausted: believe nothing before that.
+
+    Raises IntegrityError (`bad-layer`, `digest-mismatch`) and UnverifiableError (`layer-compression`, `sparse-file`).
+    """
+    blob_hash = hashlib.sha256() if digest is not None else None
+    plain_hash = hashlib.sha256() if diff_id is not None else None
+    plain = _hashed(_decompressed(_hashed(blob, blob_hash), where), plain_hash)
+    archive = _Archive(plain, where)
+    yield from archive.entries()
+    for _ in plain:  # what follows the archive's end counts for the digests
+        pass
+    for found, expected in ((blob_hash, digest), (plain_hash, diff_id)):
+        if found is not None and f"sha256:{found.hexdigest()}" != expected:
+            raise IntegrityError(
+                "digest-mismatch",
+                "A layer does not have the digest that names it.",
+                where=where,
+                expected=expected or "",
+                found=f"sha256:{found.hexdigest()}",
+            )
+
+
+class _Archive:
+    """The tar stream: fixed blocks, read in order."""
+
+    def __init__(self, plain: Iterator[bytes], where: str) -> None:
+        self._plain = plain
+        self._where = where
+        self._waiting = memoryview(b"")
+
+    def entries(self) -> Iterator[tuple[Entry, Iterator[bytes]]]:
+        extended: dict[str, str] = {}
+        while (block := self._block()) is not None:
+            kind = block[156:157]
+            if kind in (b"x", b"g", b"L", b"K"):
+                size = self._number(block[124:136])
+                if size > _MAX_EXTENDED:
+                    self._refuse(f"has an extended header of {size} bytes")
+                body = self._exactly(size)
+                self._exactly(-size % BLOCK)
+                if kind == b"x":
+                    extended |= self._records(body)
+                elif kind != b"g":
+                    extended["path" if kind == b"L" else "linkpath"] = _text(body.split(b"\0", 1)[0])
+                continue
+            entry = self._entry(block, extended)
+            extended = {}
+            rest = [entry.size]
+            yield entry, self._body(rest)
+            for _ in self._body(rest):
+                pass
+            self._exactly(-entry.size % BLOCK)
+
+    def _entry(self, block: bytes, extended: dict[str, str]) -> Entry:
+        if block[156:157] == b"S" or any(key.startswith("GNU.sparse.") for key in extended):
+            raise UnverifiableError(
+                "sparse-file", "A layer holds a sparse file, which cannot be read.", where=self._where
+            )
+        kind = _KINDS.get(block[156:157])
+        if kind is None:
+            if block[156:157] not in _OTHERS:
+                self._refuse(f"has an entry of the unknown type {block[156:157]!r}")
+            kind = "other"
+        name = _text(block[:100].split(b"\0", 1)[0])
+        prefix = _text(block[345:500].split(b"\0", 1)[0]) if block[257:263] == b"ustar\0" else ""
+        path = extended.get("path", f"{prefix}/{name}" if prefix else name)
+        if kind == "file" and path.endswith("/"):
+            kind = "dir"
+        size = 0
+        if kind == "file":
+            size = self._decimal(extended["size"]) if "size" in extended else self._number(block[124:136])
+        return Entry(
+            path=self._plain_path(path),
+            kind=kind,
+            mode=self._number(block[100:108]) & 0o7777,
+            uid=self._number(block[108:116]),
+            gid=self._number(block[116:124]),
+            size=size,
+            link=extended.get("linkpath", _text(block[157:257].split(b"\0", 1)[0])) if "link" in kind else "",
+        )
+
+    def _plain_path(self, path: str) -> str:
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts or "\0" in path:
+            self._refuse(f"has the entry {path!r}, which climbs out of it")
+        return "/".join(parts)
+
+    def _records(self, body: bytes) -> dict[str, str]:
+        """Parse PAX records: ``length key=value LF``, the length counting itself."""
+        records: dict[str, str] = {}
+        at = 0
+        while at < len(body):
+            space = body.find(b" ", at, at + 10)
+            digits = body[at:space]
+            end = at + int(digits) if space > 0 and digits.isdigit() else 0
+            key, equals, value = body[space + 1 : end - 1].partition(b"=")
+            if not equals or body[end - 1 : end] != b"\n":
+                self._refuse("has a PAX record that cannot be read")
+            records[_text(key)] = _text(value)
+            at = end
+        return records
+
+    def _block(self) -> bytes | None:
+        """Return the next header, or None at the end of the archive."""
+        block = self._up_to(BLOCK)
+        if not block.strip(b"\0"):
+            return None
+        if len(block) != BLOCK:
+            self._refuse("ends within an entry")
+        if self._number(block[148:156]) != sum(block[:148]) + 8 * 0x20 + sum(block[156:]):
+            self._refuse("has a header with a wrong checksum")
+        return block
+
+    def _body(self, rest: list[int]) -> Iterator[bytes]:
+        """Yield what is left of a body; `rest` holds the number of bytes left, shared by its readers."""
+        while rest[0]:
+            chunk = self._some(rest[0])
+            if not chunk:
+                self._refuse("ends within an entry")
+            rest[0] -= len(chunk)
+            yield bytes(chunk)
+
+    def _some(self, limit: int) -> memoryview:
+        """Return at most `limit` bytes, none at the end of the stream."""
+        while not self._waiting:
+            chunk = next(self._plain, None)
+            if chunk is None:
+                break
+            self._waiting = memoryview(chunk)
+        piece, self._waiting = self._waiting[:limit], self._waiting[limit:]
+        return piece
+
+    def _up_to(self, size: int) -> bytes:
+        """Return `size` bytes, fewer at the end of the stream."""
+        pieces = bytearray()
+        while len(pieces) < size and (piece := self._some(size - len(pieces))):
+            pieces += piece
+        return bytes(pieces)
+
+    def _exactly(self, size: int) -> bytes:
+        block = self._up_to(size)
+        if len(block) != size:
+            self._refuse("ends within an entry")
+        return block
+
+    def _number(self, field: bytes) -> int:
+        """Parse an octal field, or GNU's base 256."""
+        if field[:1] == b"\x80":
+            return int.from_bytes(field[1:], "big")
+        digits = field.split(b"\0", 1)[0].strip(b" ")
+        if not digits:
+            return 0
+        if digits.strip(b"01234567"):
+            self._refuse(f"has a header with {field!r} for a number")
+        return int(digits, 8)
+
+    def _decimal(self, text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 20):
+            self._refuse(f"has an entry of size {text[:40]!r}")
+        return int(text)
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise _bad(self._where, why)
+
+
+def _decompressed(blob: Iterator[bytes], where: str) -> Iterator[bytes]:
+    first = b""
+    for piece in blob:
+        first += piece
+        if len(first) >= len(_ZSTD):
+            break
+    if first.startswith(_ZSTD):
+        raise UnverifiableError(
+            "layer-compression", "A layer is compressed with zstd, which cannot be read.", where=where
+        )
+    if not first.startswith(_GZIP):
+        yield from chain((first,), blob)
+        return
+    yield from _inflated(chain((first,), blob), where)
+
+
+def _inflated(blob: Iterator[bytes], where: str) -> Iterator[bytes]:
+    """Yield the plain bytes of gzip members one after another; NULs may follow the last (RFC 1952, 2.2; GNU tar)."""
+    stream = inflater(GZIP)
+    begun = False
+    for piece in blob:
+        pending = piece
+        while pending:
+            if not begun and not pending.strip(b"\0"):
+                break
+            begun = True
+            try:
+                yield from feed(stream, pending)
+            except ValueError as error:
+                raise _bad(where, f"is not gzip ({error})") from error
+            pending = stream.unused_data
+            if stream.eof:
+                stream, begun = inflater(GZIP), False
+    if begun:
+        raise _bad(where, "ends within a gzip member")
+
+
+def _hashed(chunks: Iterable[bytes], digest: hashlib._Hash | None) -> Iterator[bytes]:
+    for chunk in chunks:
+        if digest is not None:
+            digest.update(chunk)
+        yield chunk
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _bad(where: str, why: str) -> IntegrityError:
+    return IntegrityError("bad-layer", f"A layer {why}.", where=where)

@@ -1,0 +1,99 @@
+"""Reads an installed RECORD strictly: every byte of it either carries a claim or is reported.
+
+The format is the one of https://packaging.python.org/specifications/recording-installed-packages/ (CSV of path, hash
+and size). Rows that are not exactly that are kept as malformed lines instead of being guessed at.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import hashlib
+import posixpath
+import re
+
+import msgspec
+
+_PLAIN = re.compile(r'([^,"\r]+),([A-Za-z0-9]+=[A-Za-z0-9_=-]+)?,([0-9]*)')
+_HASHES = {"sha224", "sha256", "sha384", "sha512"}
+
+
+class RecordRow(msgspec.Struct, frozen=True, gc=False):
+    """One claim: path as written, hash as ``algorithm=base64`` (empty where there is none), size or None."""
+
+    path: str
+    hash: str
+    size: int | None
+
+    @property
+    def sha256(self) -> str | None:
+        """The digest as 64 hex digits; None where it is absent or another algorithm's."""
+        if not self.hash.startswith("sha256="):
+            return None
+        try:
+            raw = base64.urlsafe_b64decode(self.hash[7:] + "=" * (-len(self.hash[7:]) % 4))
+        except (binascii.Error, ValueError):
+            return ""
+        return raw.hex() if encode_sha256(raw) == self.hash.rstrip("=") else ""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A parsed RECORD."""
+
+    rows: tuple[RecordRow, ...]
+    malformed: tuple[str, ...] = ()
+    """Lines that claim nothing readable."""
+
+
+def encode_sha256(raw: bytes) -> str:
+    """Return a digest as RECORD writes it: urlsafe base64 without padding (PEP 376, PEP 427)."""
+    return "sha256=" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def is_hash(text: str) -> bool:
+    """Tell whether a hash field names an algorithm that RECORD may use."""
+    return text.partition("=")[0] in _HASHES
+
+
+def new_hash(field: str) -> hashlib._Hash:
+    """Return an empty hash of the algorithm that a field names."""
+    return hashlib.new(field.partition("=")[0])
+
+
+def parse_record(raw: bytes) -> Record:
+    """Parse the bytes of a RECORD; never raises."""
+    text = raw.decode("utf-8", "backslashreplace")
+    ending = "\r\n" if text.endswith("\r\n") else "\n"
+    lines = text.split(ending)
+    rows: list[RecordRow] = []
+    malformed: list[str] = []
+    if lines.pop():  # what follows the last line ending
+        malformed.append(text.rpartition(ending)[2])
+    for line in lines:
+        plain = _PLAIN.fullmatch(line)
+        fields = list(plain.groups("")) if plain else _quoted(line)
+        if fields is None or not fields[0] or not (fields[2] == "" or fields[2].isascii() and fields[2].isdigit()):
+            malformed.append(line)
+            continue
+        if fields[1] and not is_hash(fields[1]):
+            malformed.append(line)
+            continue
+        rows.append(RecordRow(fields[0], fields[1], int(fields[2][:18]) if fields[2] else None))
+    return Record(rows=tuple(rows), malformed=tuple(malformed))
+
+
+def _quoted(line: str) -> list[str] | None:
+    """Parse a line whose path is quoted, which is the only reason to have quotes at all."""
+    if not line.startswith('"'):
+        return None
+    try:
+        parsed = list(csv.reader([line], strict=True))
+    except csv.Error:
+        return None
+    return parsed[0] if len(parsed) == 1 and len(parsed[0]) == 3 else None
+
+
+def resolve(site: str, path: str) -> str:
+    """Return the absolute path that a row names, `..` taken lexically as installers write it."""
+    return posixpath.normpath(posixpath.join(site, path))

@@ -1,0 +1,35 @@
+"""ca-bundle: /etc/ssl/certs as update-ca-certificates makes it, links by subject hash included."""
+
+from __future__ import annotations
+
+from envlock.formats.certificate import subject_hash
+from envlock.image.tree import Tree
+
+_OWNER = "ca-bundle"
+_SOURCE = "usr/share/ca-certificates"
+_CERTS = "etc/ssl/certs"
+
+
+def apply(tree: Tree) -> None:
+    """Link every shipped certificate, write the bundle of all of them, and link each by the hash of its subject."""
+    for folder in ("usr/local/share/ca-certificates", _CERTS):
+        if folder not in tree:
+            tree.add(folder, "dir", owner=_OWNER, mode=0o755)
+    certificates = [entry.path for entry in tree.under(_SOURCE, ".crt") if entry.kind == "file"]
+    names = "".join(f"{path.removeprefix(_SOURCE + '/')}\n" for path in certificates)
+    if "etc/ca-certificates.conf" not in tree:
+        tree.add("etc/ca-certificates.conf", "file", owner=_OWNER, content=names.encode())
+    bundle = bytearray()
+    hashes: dict[str, int] = {}
+    for path in certificates:
+        pem = tree.read(path)
+        # update-ca-certificates flattens names and makes them safe in the same way.
+        name = path.rpartition("/")[2].removesuffix(".crt").translate(str.maketrans(" ()", "_=="))
+        name = f"{name.replace(',', '_')}.pem"
+        tree.add(f"{_CERTS}/{name}", "symlink", owner=_OWNER, link=f"/{path}")
+        bundle += pem if pem.endswith(b"\n") else pem + b"\n"
+        digest = subject_hash(pem)
+        number = hashes.get(digest, 0)
+        hashes[digest] = number + 1
+        tree.add(f"{_CERTS}/{digest}.{number}", "symlink", owner=_OWNER, link=name)
+    tree.add(f"{_CERTS}/ca-certificates.crt", "file", owner=_OWNER, content=bytes(bundle))

@@ -1,0 +1,71 @@
+"""The `contents` and `record` digests of the wheels of a resolution, read side by side."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from envlock.errors import UsageError
+from envlock.formats.contents import contents_digest, recorded_rows, verify_wheel
+from envlock.formats.wheel import WheelFile, open_wheel
+from envlock.locking.remote import RemoteFile
+from envlock.locking.select import Selected
+from envlock.model.edges import Artifacts, Downloads, Progress
+
+_CONNECTIONS = 12
+
+
+class Digests(msgspec.Struct, frozen=True, kw_only=True):
+    """What a wheel holds, and the size of its file."""
+
+    contents: str
+    record: str
+    size: int
+
+
+def wheel_digests(
+    wheels: Sequence[Selected],
+    *,
+    known: Mapping[str, Digests],
+    downloads: Downloads,
+    artifacts: Artifacts,
+    progress: Progress,
+) -> dict[str, Digests]:
+    """Return the digests of each wheel by its sha256.
+
+    `known` are those of an older lock. A wheel at hand is read whole; others are read by ranges, and are provisional
+    until a full download confirms them (`formats.contents.verify_wheel`).
+    """
+    missing = {row.sha256: row for row in wheels if row.sha256 not in known}
+    found = dict(known)
+    with progress.task("Reading wheels", len(missing)) as task, ThreadPoolExecutor(_CONNECTIONS) as pool:
+
+        def read(row: Selected) -> tuple[str, Digests]:
+            digests = _digests(row, downloads, artifacts, progress)
+            task.advance()
+            return row.sha256, digests
+
+        found.update(pool.map(read, sorted(missing.values(), key=lambda row: -(row.size or 0))))
+    return found
+
+
+def _digests(row: Selected, downloads: Downloads, artifacts: Artifacts, progress: Progress) -> Digests:
+    local = artifacts.get(row.sha256, row.name)
+    if local is None and row.path is not None:
+        local = artifacts.put(Path(row.path), row.sha256, row.name)
+    if local is None and row.size is not None and row.url is not None:
+        with contextlib.suppress(LookupError):
+            wheel = WheelFile(RemoteFile(downloads, row.url, row.size), row.name)
+            return Digests(contents=contents_digest(recorded_rows(wheel)), record=wheel.record_sha256, size=row.size)
+    if local is None:
+        if row.url is None:
+            raise UsageError("no-file", f"{row.name} has neither a URL nor a path.", where=row.package)
+        local = artifacts.place(row.sha256, row.name)
+        with progress.task(row.name, row.size, unit="bytes") as task:
+            downloads.download(row.url, local, sha256=row.sha256, size=row.size, progress=task)
+    with open_wheel(local) as wheel:
+        return Digests(contents=verify_wheel(wheel), record=wheel.record_sha256, size=local.stat().st_size)

@@ -1,0 +1,183 @@
+"""Package indexes of the suites a base is resolved from, searchable by name and by what packages provide."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import msgspec
+
+from envlock.errors import IntegrityError
+from envlock.formats.control import Relation, paragraph, relations, version_key
+from envlock.locking.release import IndexFile, Release
+from envlock.model.artifact import Deb
+from envlock.model.edges import Archives
+
+_INDEX_LIMIT = 1 << 26
+"""Compressed bytes of one index; Debian's largest has 10 MB."""
+_TEXT_LIMIT = 1 << 28
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a package, as an index offers it."""
+
+    deb: Deb
+    depends: tuple[tuple[Relation, ...], ...]
+    """Pre-Depends and Depends."""
+    provides: tuple[Relation, ...]
+
+    def satisfies(self, relation: Relation) -> bool:
+        """Tell whether this package is, or provides, what is asked for (Debian policy, 7.5)."""
+        if relation.name == self.deb.name and relation.admits(self.deb.version):
+            return True
+        return any(
+            provided.name == relation.name
+            and (not relation.operator or (provided.operator == "=" and relation.admits(provided.version)))
+            for provided in self.provides
+        )
+
+
+class PackageIndex:
+    """What the suites of one architecture offer: the highest version of each package, first suite first."""
+
+    def __init__(self, stanzas: Iterable[tuple[str, bytes]]) -> None:
+        """Index `(archive, stanza)` pairs, in the order of the recipe's suites.
+
+        Raises ValueError for a stanza without the fields that every package has.
+        """
+        self._best: dict[str, tuple[str, str, bytes]] = {}
+        for archive, stanza in stanzas:
+            name, version = _field(stanza, b"Package"), _field(stanza, b"Version")
+            best = self._best.get(name)
+            if best is None or version_key(version) > version_key(best[0]):
+                self._best[name] = (version, archive, stanza)
+        self._providers: dict[str, list[str]] = {}
+        for name, (_, _, stanza) in self._best.items():
+            if b"\nProvides:" in stanza:
+                for (provided,) in relations(_field(stanza, b"Provides")):
+                    self._providers.setdefault(provided.name, []).append(name)
+        self.candidate = lru_cache(maxsize=None)(self._candidate)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._best
+
+    def named(self) -> Iterator[str]:
+        """Iterate over the names of the real packages."""
+        return iter(self._best)
+
+    def providers(self, relation: Relation) -> Iterator[Candidate]:
+        """Iterate over what satisfies a relation: the package of that name first, then providers by name."""
+        names = [relation.name] if relation.name in self._best else []
+        for name in (*names, *sorted(self._providers.get(relation.name, ()))):
+            candidate = self.candidate(name)
+            if candidate.satisfies(relation):
+                yield candidate
+
+    def _candidate(self, name: str) -> Candidate:
+        version, archive, stanza = self._best[name]
+        try:
+            fields = paragraph(stanza.decode("utf-8"))
+            return Candidate(
+                deb=Deb(
+                    name=name,
+                    version=version,
+                    architecture=fields["Architecture"],
+                    archive=archive,
+                    path=fields["Filename"],
+                    size=int(fields["Size"]),
+                    sha256=fields["SHA256"],
+                ),
+                depends=relations(fields.get("Pre-Depends", "")) + relations(fields.get("Depends", "")),
+                provides=tuple(alternatives[0] for alternatives in relations(fields.get("Provides", ""))),
+            )
+        except (KeyError, ValueError) as error:
+            raise IntegrityError(
+                "bad-index", f"The entry of a package cannot be read: {error}.", where=f"{archive} {name} {version}"
+            ) from error
+
+
+def read_packages(releases: Iterable[Release], architecture: str, archives: Archives) -> PackageIndex:
+    """Fetch the package indexes of one architecture and index them.
+
+    Raises IntegrityError (`index-mismatch`, `bad-index`) where an index is not the one its release file lists.
+    """
+    try:
+        return PackageIndex(_stanzas(releases, architecture, archives))
+    except ValueError as error:
+        raise IntegrityError("bad-index", f"A package index cannot be read: {error}.", where=architecture) from error
+
+
+def _stanzas(releases: Iterable[Release], architecture: str, archives: Archives) -> Iterator[tuple[str, bytes]]:
+    for release in releases:
+        folders = [f"binary-{architecture}", *(["binary-all"] if release.separate_all else [])]
+        for folder in folders:
+            listed = release.index_files.get(f"main/{folder}/Packages.xz")
+            if listed is None:
+                raise IntegrityError(
+                    "bad-release",
+                    "The release file lists no packages for this architecture.",
+                    where=f"{release.suite.archive} {release.suite.suite}",
+                    expected=f"main/{folder}/Packages.xz",
+                )
+            raw = _fetch(release, listed, archives)
+            try:
+                for stanza in _split(raw):
+                    yield release.suite.archive, stanza
+            except (lzma.LZMAError, ValueError) as error:
+                raise IntegrityError(
+                    "bad-index", f"The package index cannot be read: {error}.", where=_where(release, listed)
+                ) from error
+
+
+def _fetch(release: Release, listed: IndexFile, archives: Archives) -> bytes:
+    folder = f"dists/{release.suite.suite}"
+    parent = listed.path.rpartition("/")[0]
+    path = f"{folder}/{parent}/by-hash/SHA256/{listed.sha256}" if release.by_hash else f"{folder}/{listed.path}"
+    raw = archives.index(release.suite.archive, path, limit=min(listed.size, _INDEX_LIMIT))
+    found = hashlib.sha256(raw).hexdigest()
+    if found != listed.sha256:
+        raise IntegrityError(
+            "index-mismatch",
+            "The package index is not the one that the signed release file lists.",
+            where=_where(release, listed),
+            expected=listed.sha256,
+            found=found,
+            hint="the mirror may be in the middle of an update: try again in some minutes, or use another mirror",
+        )
+    return raw
+
+
+def _where(release: Release, listed: IndexFile) -> str:
+    return f"{release.suite.archive} {release.suite.suite} {listed.path}"
+
+
+def _split(raw: bytes) -> Iterator[bytes]:
+    """Inflate an index and cut it at empty lines, a few MiB at a time."""
+    decompressor = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=1 << 27)
+    rest, total = b"", 0
+    chunk = decompressor.decompress(raw, 1 << 22)
+    while True:
+        total += len(chunk)
+        if total > _TEXT_LIMIT:
+            raise ValueError(f"more than {_TEXT_LIMIT} bytes of text")
+        *stanzas, rest = (rest + chunk).split(b"\n\n")
+        yield from (stanza for stanza in stanzas if stanza.strip())
+        if decompressor.eof:
+            break
+        if decompressor.needs_input:
+            raise ValueError("it ends early")
+        chunk = decompressor.decompress(b"", 1 << 22)
+    if rest.strip():
+        yield rest
+
+
+def _field(stanza: bytes, name: bytes) -> str:
+    """Return a field of one line without parsing the whole stanza."""
+    marker = name + b": "
+    start = 0 if stanza.startswith(marker) else stanza.find(b"\n" + marker) + 1
+    if start == 0 and not stanza.startswith(marker):
+        raise ValueError(f"a stanza without {name.decode()}")
+    end = stanza.find(b"\n", start)
+    return stanza[start + len(marker) : end if end >= 0 else None].decode("utf-8")

@@ -1,0 +1,112 @@
+"""From a resolver's offers to an environment: exactly one file per package and platform."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+from packaging.pylock import Pylock, PylockSelectError
+
+from envlock.errors import UsageError
+from envlock.formats.pylock import rfc3339
+from envlock.formats.tags import environment_of, target_tags
+from envlock.model.platform import Platform
+
+
+class Selected(msgspec.Struct, frozen=True, kw_only=True):
+    """The one file of a package for one platform, as the index lists it."""
+
+    package: str
+    version: str
+    kind: Literal["wheel", "sdist"]
+    name: str
+    url: str | None
+    path: str | None
+    """Where a local index or find-links folder holds it."""
+    size: int | None
+    sha256: str
+    upload_time: str | None
+
+
+def select(packages: Sequence[Mapping[str, Any]], *, python: str, platform: Platform, glibc: str) -> list[Selected]:
+    """Choose per package as an installer on the target would (PEP 751, "Installation").
+
+    Raises UsageError (`no-file`) naming a package that has nothing for the target.
+    """
+    pylock = Pylock.from_dict({"lock-version": "1.0", "created-by": "envlock", "packages": list(packages)})
+    by_name = {package["name"]: package for package in packages}
+    chosen = []
+    try:
+        pairs = list(
+            pylock.select(environment=environment_of(python, platform), tags=target_tags(python, platform, glibc))  # type: ignore[arg-type]
+        )
+    except PylockSelectError as error:
+        raise UsageError(
+            "no-file",
+            f"A package has no wheel and no sdist for {platform}, Python {python}, glibc {glibc}.",
+            found=str(error),
+            hint="Choose another version, a base with a newer glibc, or drop the platform.",
+        ) from None
+    for package, artifact in pairs:
+        row = by_name[package.name]
+        offered = [row["sdist"]] if artifact is package.sdist else row.get("wheels", [])
+        raw = next((o for o in offered if _filename(o) == getattr(artifact, "filename", None)), None)
+        if raw is None or package.version is None:
+            raise UsageError(
+                "unlockable-source",
+                f"{package.name} comes from a folder, an archive or a repository, which cannot be locked by its files.",
+                hint="Build a wheel of it and point a find-links folder at it.",
+            )
+        chosen.append(
+            Selected(
+                package=str(package.name),
+                version=str(package.version),
+                kind="sdist" if artifact is package.sdist else "wheel",
+                name=_filename(raw),
+                url=raw.get("url"),
+                path=raw.get("path"),
+                size=raw.get("size"),
+                sha256=_sha256(raw, str(package.name)),
+                upload_time=_moment(raw.get("upload-time")),
+            )
+        )
+    return sorted(chosen, key=lambda row: row.package)
+
+
+def _filename(raw: Mapping[str, Any]) -> str:
+    name = raw.get("name") or (raw.get("url") or raw.get("path") or "").partition("#")[0].rpartition("/")[2]
+    return str(name)
+
+
+def _sha256(raw: Mapping[str, Any], package: str) -> str:
+    sha256 = raw.get("hashes", {}).get("sha256")
+    if not sha256:
+        raise UsageError(
+            "no-hash", f"The index gives no sha256 for {_filename(raw)}.", where=package, hint="Use an index that does."
+        )
+    return str(sha256)
+
+
+def _moment(value: datetime.datetime | None) -> str | None:
+    return None if value is None else rfc3339(value)
+
+
+def release_cutoff(frameworks: Sequence[Selected]) -> str:
+    """Return the latest upload among the selected framework files, plus a day (design section 3, as-of)."""
+    if not frameworks:
+        raise UsageError(
+            "no-framework",
+            'as-of = "release" needs a framework to go by.',
+            hint='Name it: frameworks = { tensorflow = "==2.5.0" }, or give a date.',
+        )
+    missing = [row.package for row in frameworks if row.upload_time is None]
+    if missing:
+        raise UsageError(
+            "no-upload-time",
+            f"The index does not say when {', '.join(missing)} was uploaded (PEP 700).",
+            hint='Give a date instead of as-of = "release".',
+        )
+    latest = max(datetime.datetime.fromisoformat(row.upload_time) for row in frameworks if row.upload_time)
+    return rfc3339(latest + datetime.timedelta(days=1))

@@ -1,0 +1,150 @@
+"""What a verification says: findings, and the verdict that follows from them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["error", "warning", "info"]
+Impact = Literal["results", "security", "compat", "cosmetic"]
+Family = Literal["LOCK", "PKG", "FILE", "PY"]
+Nature = Literal["drift", "integrity", "unknown"]
+Outcome = Literal["match", "drift", "unverified", "integrity"]
+
+IMPACTS: tuple[Impact, ...] = ("results", "security", "compat", "cosmetic")
+EXIT_CODES: dict[Outcome, int] = {"match": 0, "drift": 1, "unverified": 3, "integrity": 4}
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is checked. Its id names its module, its tests, its documentation and its findings."""
+
+    id: str
+    family: Family
+    title: str
+    """What is checked, one sentence."""
+    why: str
+    """Why a difference matters, one or two sentences."""
+    nature: Nature = "drift"
+    severity: Severity = "error"
+    impact: Impact = "compat"
+    source: str = ""
+    """The specification or measurement behind the rule."""
+
+    def finding(
+        self,
+        subject: str,
+        *,
+        expected: str = "",
+        found: str = "",
+        fix: str = "",
+        why: str = "",
+        package: str = "",
+        path: str = "",
+        nature: Nature | None = None,
+        severity: Severity | None = None,
+        impact: Impact | None = None,
+        rank: int = 100,
+    ) -> Finding:
+        """Return a finding of this rule; nature, severity, impact and why are the rule's own where not given."""
+        return Finding(
+            rule=self.id,
+            family=self.family,
+            nature=nature or self.nature,
+            severity=severity or self.severity,
+            impact=impact or self.impact,
+            subject=subject,
+            expected=expected,
+            found=found,
+            why=why or self.why,
+            fix=fix,
+            package=package,
+            path=path,
+            rank=rank,
+        )
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One difference between what is locked and what is there, or one thing that could not be observed."""
+
+    rule: str
+    family: Family
+    nature: Nature
+    """`unknown` is never a pass: it ends in exit code 3, `integrity` in 4."""
+    severity: Severity
+    impact: Impact
+    subject: str
+    expected: str
+    found: str
+    why: str
+    fix: str
+    """The command that mends it."""
+    package: str = ""
+    """Normalised name, where the finding is about a package or one of its files."""
+    path: str = ""
+    """As the target names it, where the finding is about a file."""
+    rank: int = 100
+    """Among findings of one impact: locked frameworks are 0, see `model.influence`."""
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at, so that a pass says how much it proves."""
+
+    env: str
+    lock_digest: str
+    target: str
+    mode: Literal["quick", "full"]
+    packages: int = 0
+    """Locked packages that were found at the locked version."""
+    locked_packages: int = 0
+    files: int = 0
+    """Files whose bytes were proven; 0 in quick mode."""
+    size: int = 0
+    """Of those files, in bytes."""
+    python: str = ""
+    """Full version of the target's interpreter, where known."""
+    image: str = ""
+    """Digest of the target's image manifest, where it is one."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The judgement: findings in their stable order, and what they amount to."""
+
+    summary: Summary
+    findings: tuple[Finding, ...]
+    outcome: Outcome
+
+    @property
+    def exit_code(self) -> int:
+        """Design section 5: where several hold, 4, then 1, then 3."""
+        return EXIT_CODES[self.outcome]
+
+
+def order(finding: Finding) -> tuple[object, ...]:
+    """Sort key of findings: broken integrity voids all else, then what changes results; infos come last."""
+    return (
+        finding.severity == "info",
+        finding.nature != "integrity",
+        IMPACTS.index(finding.impact),
+        finding.rank,
+        ("PKG", "PY", "FILE", "LOCK").index(finding.family),
+        finding.package,
+        finding.rule,
+        finding.subject,
+        finding.path,
+    )
+
+
+def judge(summary: Summary, findings: list[Finding], *, strict: bool = False) -> Verdict:
+    """Order the findings and draw the outcome; `strict` promotes warnings to errors."""
+    if strict:
+        findings = [msgspec.structs.replace(f, severity="error") if f.severity == "warning" else f for f in findings]
+    natures = {f.nature for f in findings if f.severity == "error"}
+    outcome: Outcome = "match"
+    if "integrity" in natures:
+        outcome = "integrity"
+    elif "drift" in natures:
+        outcome = "drift"
+    elif "unknown" in natures:
+        outcome = "unverified"
+    return Verdict(summary=summary, findings=tuple(sorted(findings, key=order)), outcome=outcome)

@@ -1,0 +1,224 @@
+"""The manifest, `envlock.toml`: what the user asks for, parsed and checked at the border."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from envlock.errors import UsageError
+from envlock.model.lock import Policy, Settings, Urls
+from envlock.model.platform import Platform
+
+FILENAME = "envlock.toml"
+_ENV_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?")
+
+
+class ImageTable(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """[env.NAME.image]."""
+
+    base: str
+    """A recipe of images/."""
+    os_packages: tuple[str, ...] = ()
+    bytecode: bool = True
+    entrypoint: tuple[str, ...] = ()
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """[env.NAME]: one environment to lock."""
+
+    python: str
+    """Feature version, such as 3.9."""
+    from_: str | None = msgspec.field(default=None, name="from")
+    """A requirements file or pyproject.toml, relative to the manifest."""
+    frameworks: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    """Project to version specifier: what decides the results."""
+    dependencies: tuple[str, ...] = ()
+    """PEP 508."""
+    as_of: str | datetime.date | datetime.datetime = "none"
+    platforms: tuple[str, ...] = ("linux/amd64",)
+    policy: Policy = "numeric"
+    urls: Urls = "record"
+    settings: Settings = Settings()
+    image: ImageTable | None = None
+
+    @property
+    def targets(self) -> tuple[Platform, ...]:
+        """The platforms, parsed and sorted."""
+        return tuple(sorted({Platform.parse(text) for text in self.platforms}))
+
+    @property
+    def cutoff(self) -> str:
+        """`none`, `release`, or a moment as RFC 3339 in UTC; UsageError (`bad-as-of`) for anything else."""
+        value = self.as_of
+        if isinstance(value, str):
+            if value in ("none", "release"):
+                return value
+            try:
+                value = datetime.datetime.fromisoformat(value)
+            except ValueError:
+                raise UsageError(
+                    "bad-as-of",
+                    "as-of is not a date.",
+                    expected='"2021-05-15", an RFC 3339 time, "release" or "none"',
+                    found=repr(self.as_of),
+                ) from None
+        if not isinstance(value, datetime.datetime):
+            value = datetime.datetime.combine(value, datetime.time())
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=datetime.UTC)
+        return value.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """Frameworks and dependencies as PEP 508 requirements, sorted."""
+        return tuple(sorted({*self.dependencies, *(name + spec for name, spec in self.frameworks.items())}))
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole manifest and where it stands."""
+
+    folder: Path
+    path: Path
+    environments: dict[str, Environment]
+
+    def environment(self, name: str) -> Environment:
+        """Return one environment; UsageError (`unknown-env`) with the nearest names."""
+        if name in self.environments:
+            return self.environments[name]
+        near = difflib.get_close_matches(name, self.environments, 1)
+        raise UsageError(
+            "unknown-env",
+            f"The manifest has no environment {name!r}.",
+            where=str(self.path),
+            expected="one of: " + ", ".join(sorted(self.environments)),
+            found=name,
+            hint=f"Did you mean {near[0]!r}?" if near else "",
+        )
+
+    def lock_path(self, name: str) -> Path:
+        """Where the lock of an environment is kept."""
+        return self.folder / "lockfiles" / f"pylock.{name}.toml"
+
+    @property
+    def sums_path(self) -> Path:
+        """The file that vouches for the digests of layers and images."""
+        return self.folder / "lockfiles" / "envlock.sum"
+
+
+def find_manifest(start: Path) -> Manifest:
+    """Read envlock.toml, or pyproject.toml with [tool.envlock], of `start` or the nearest folder above it."""
+    for folder in (start, *start.parents):
+        path = folder / FILENAME
+        if path.is_file():
+            return parse_manifest(path, _read(path))
+        path = folder / "pyproject.toml"
+        if path.is_file():
+            table = _read(path).get("tool", {}).get("envlock")
+            if isinstance(table, dict):
+                return parse_manifest(path, table)
+    raise UsageError(
+        "no-manifest",
+        f"There is no {FILENAME} here or in a folder above.",
+        where=str(start),
+        hint='Write one:\n\n[env.train]\npython = "3.11"\nfrom = "requirements.txt"\n',
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UsageError("bad-manifest", "The manifest is not UTF-8.", where=str(path), found=str(error)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            "bad-manifest", "The manifest is not TOML.", where=str(path), found=str(error), hint="Mend that line."
+        ) from None
+
+
+def parse_manifest(path: Path, document: dict[str, Any]) -> Manifest:
+    """Check a manifest's tables; UsageError (`bad-manifest`) says key, expected and found."""
+    _known_keys(document, {"env"}, "", path)
+    tables = document.get("env")
+    if not isinstance(tables, dict) or not tables:
+        raise UsageError(
+            "bad-manifest", "The manifest has no environment.", where=str(path), expected="a table such as [env.train]"
+        )
+    environments = {}
+    for name, table in tables.items():
+        where = f"env.{name}"
+        if not _ENV_NAME.fullmatch(name):
+            raise UsageError(
+                "bad-manifest",
+                f"{name!r} cannot name an environment.",
+                where=str(path),
+                expected="lower-case letters, digits, - and _ (the name becomes a file name, without dots: PEP 751)",
+            )
+        if isinstance(table, dict):
+            _known_keys(table, {f.encode_name for f in msgspec.structs.fields(Environment)}, where, path)
+            for key, kind in (("image", ImageTable), ("settings", Settings)):
+                if isinstance(table.get(key), dict):
+                    _known_keys(
+                        table[key], {f.encode_name for f in msgspec.structs.fields(kind)}, f"{where}.{key}", path
+                    )
+        try:
+            environment = msgspec.convert(table, Environment)
+        except msgspec.ValidationError as error:
+            what, _, at = str(error).partition(" - at ")
+            key = at.strip("`").removeprefix("$") if at else ""
+            raise UsageError("bad-manifest", what + ".", where=f"{path}: {where}{key}") from None
+        _check_environment(name, environment, path)
+        environments[name] = environment
+    return Manifest(folder=path.parent, path=path, environments=environments)
+
+
+def _known_keys(table: dict[str, Any], known: set[str], where: str, path: Path) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            raise UsageError(
+                "unknown-key",
+                f"The manifest has an unknown key {key!r}.",
+                where=f"{path}: {where or 'top level'}",
+                expected="one of: " + ", ".join(sorted(known)),
+                found=key,
+                hint=f"Did you mean {near[0]!r}?" if near else "",
+            )
+
+
+def _check_environment(name: str, environment: Environment, path: Path) -> None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    where = f"{path}: env.{name}"
+    if not re.fullmatch(r"3\.\d{1,2}", environment.python):
+        raise UsageError(
+            "bad-manifest",
+            "python is not a feature version.",
+            where=f"{where}.python",
+            expected='such as "3.9"; the base fixes the patch release',
+            found=environment.python,
+        )
+    for text in environment.requirements:
+        try:
+            Requirement(text)
+        except InvalidRequirement as error:
+            raise UsageError(
+                "bad-requirement",
+                f"{text!r} is not a PEP 508 requirement.",
+                where=where,
+                found=str(error).partition("\n")[0],
+            ) from None
+    if not environment.requirements and environment.from_ is None:
+        raise UsageError(
+            "bad-manifest",
+            f"Environment {name!r} asks for nothing.",
+            where=where,
+            expected="from, frameworks or dependencies",
+        )
+    environment.targets  # noqa: B018 - raises for a platform that cannot be locked
+    environment.cutoff  # noqa: B018 - raises for what is no date

@@ -1,0 +1,153 @@
+"""What was seen of a target, before anybody judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import msgspec
+
+from envlock.model.platform import Platform
+
+FileKind = Literal["file", "link", "other"]
+Bytecode = Literal["same", "differs", "ignored"]
+
+
+class Unknown(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing that could not be observed, and why."""
+
+    reason: str
+    hint: str = ""
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A file of a target. A `link` is a symbolic link to a regular file, and size and digest are that file's."""
+
+    kind: FileKind
+    size: int
+    mtime_ns: int = 0
+    sha256: str = ""
+    """Hex; empty where the file was not hashed."""
+    content: bytes | None = None
+    """The whole file where a rule reads it (metadata, launchers, .pth), the first 16 bytes of a .pyc, else None."""
+    problem: str = ""
+    """Why it could not be read."""
+
+
+class DirectUrl(msgspec.Struct, frozen=True, kw_only=True):
+    """direct_url.json (PEP 610)."""
+
+    url: str
+    editable: bool = False
+    vcs: str = ""
+    sha256: str = ""
+
+
+class Distribution(msgspec.Struct, frozen=True, kw_only=True):
+    """An installed distribution: a .dist-info folder, or an older form of it."""
+
+    name: str
+    """Normalised."""
+    version: str
+    folder: str
+    """Absolute, of its metadata."""
+    installer: str = ""
+    direct_url: DirectUrl | None = None
+    problem: str = ""
+    """What of its metadata could not be read."""
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an interpreter finds installed files, as absolute paths of the target (sysconfig's schemes)."""
+
+    prefix: str
+    sites: tuple[str, ...]
+    """Folders of importable packages, in the order of sys.path."""
+    scripts: str
+    data: str
+    """The root of a wheel's ``.data/data``; the prefix, or /usr/local for Debian's own interpreter."""
+    headers: tuple[str, ...] = ()
+    pythons: tuple[str, ...] = ()
+    """Paths of the interpreter that a launcher may name."""
+
+
+class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
+    """What the target's Python says of itself."""
+
+    implementation: str
+    version: str
+    """Full, such as 3.9.2; a feature version alone where no more could be seen."""
+    system: str
+    """sys.platform."""
+    machine: str
+    libc: str = ""
+
+    @property
+    def feature(self) -> str:
+        """The feature version, such as 3.9."""
+        return ".".join(self.version.split(".")[:2])
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """The Python environment of a target: a venv, an interpreter's own, or an image's."""
+
+    interpreter: Interpreter | Unknown
+    layout: Layout
+    distributions: tuple[Distribution, ...]
+    """Sorted by name, then folder."""
+    files: Mapping[str, File]
+    """Every file below the sites and the scripts folder, and what RECORDs name elsewhere below the prefix, by
+    absolute path. Metadata alone where `walked` is false."""
+    walked: bool = False
+    hashed: bool = False
+    bytecode: Mapping[str, Bytecode] | Unknown | None = None
+    """Each .pyc compared with its compiled source; `ignored` ones are never loaded. None where nobody asked."""
+    oddities: tuple[str, ...] = ()
+    """What made a part of the environment unobservable, one sentence each."""
+
+    def below(self, folder: str) -> Iterator[tuple[str, File]]:
+        """Yield the files below a folder, as (path relative to it, file)."""
+        prefix = folder.rstrip("/") + "/"
+        for path, file in self.files.items():
+            if path.startswith(prefix):
+                yield path[len(prefix) :], file
+
+
+class LayerFact(msgspec.Struct, frozen=True, kw_only=True):
+    """One layer as the image's manifest and config name it, digests as 64 hex digits."""
+
+    digest: str
+    size: int
+    diff_id: str
+    checked: bool = False
+    """Whether blob and tar were read and have these digests."""
+    problem: str = ""
+    """How its bytes contradict the digests, or why they could not be read."""
+    missing: bool = False
+    """Its blob is not there."""
+
+
+class ImageFact(msgspec.Struct, frozen=True, kw_only=True):
+    """An image as it describes itself."""
+
+    reference: str
+    platform: Platform | None
+    digest: str
+    """Of the image manifest, 64 hex digits."""
+    labels: Mapping[str, str]
+    layers: tuple[LayerFact, ...]
+    lock: bytes | Unknown | None
+    """The bytes of the lock in the last layer; None where there is none."""
+    contradictions: tuple[str, ...] = ()
+    """How manifest, config and blobs disagree, one sentence each."""
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """A target as it was seen."""
+
+    target: str
+    """As the user named it."""
+    full: bool
+    environment: Environment | Unknown | None
+    """None for an image of which only the metadata was read."""
+    image: ImageFact | None = None

@@ -1,0 +1,59 @@
+"""Roots of locked Debian packages on disk: where the image's interpreter and compilers run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from envlock.errors import UsageError
+from envlock.image.base import base_members
+from envlock.image.root import unpack
+from envlock.model.artifact import Deb, Requirement
+from envlock.model.lock import Base
+from envlock.model.platform import Platform
+from envlock.operations.edges import Edges
+from envlock.operations.fetch import fetch_debs, fetch_selected, resolve_files
+
+
+def unpacked_root(base: Base, debs: Sequence[Deb], platform: Platform, edges: Edges) -> Path:
+    """Return the folder of a root made of exactly these packages, unpacked once for all processes."""
+    key = hashlib.sha256("\n".join([*base.effects, *sorted(deb.sha256 for deb in debs)]).encode()).hexdigest()
+    root = edges.artifacts.folder("roots") / key
+    with edges.artifacts.lock(f"root-{key}"):
+        if not root.is_dir():
+            paths = fetch_debs(debs, archives=edges.archives, artifacts=edges.artifacts, progress=edges.progress)
+            whole = msgspec.structs.replace(base, packages=tuple(debs), build_packages=())
+            with edges.progress.task(f"Unpacking {len(debs)} Debian packages"):
+                unpack(base_members(whole, platform, lambda deb: paths[deb.sha256]), root)
+    return root
+
+
+def build_requirements(
+    base: Base, python: str, platform: Platform, cutoff: str | None, edges: Edges
+) -> Callable[[Sequence[str]], tuple[list[Requirement], list[Path]]]:
+    """Return what resolves a build's requirements, as of the lock's cutoff, to exact wheels at hand."""
+
+    def resolve(requirements: Sequence[str]) -> tuple[list[Requirement], list[Path]]:
+        rows = resolve_files(
+            requirements, python=python, platform=platform, glibc=base.glibc, cutoff=cutoff, resolver=edges.resolver
+        )
+        unbuilt = [row.name for row in rows if row.kind == "sdist"]
+        if unbuilt:
+            raise UsageError(
+                "no-build-wheel",
+                f"A build requirement has no wheel: {', '.join(unbuilt)}.",
+                hint="Choose a version of the package that has a wheel.",
+            )
+        paths = [fetch_selected(row, edges.downloads, edges.artifacts, edges.progress) for row in rows]
+        exact = [
+            Requirement(
+                name=row.package, version=row.version, file=row.name, size=path.stat().st_size, sha256=row.sha256
+            )
+            for row, path in zip(rows, paths, strict=True)
+        ]
+        return exact, paths
+
+    return resolve
