@@ -7,6 +7,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_archives_of_the_standard_library_are_read_exactly(
 def test_a_layer_of_ours_is_read_and_both_digests_are_checked(tmp_path: Path) -> None:
     """Hundreds of members, in pieces of any size; bodies may be left unread."""
     entries = [(Entry(path=f"f{n}", kind="file", mode=0o644, size=n), b"x" * n) for n in range(0, 3000, 37)]
-    layer = write_layer(tmp_path / "layer", [(entry, lambda body=body: iter([body])) for entry, body in entries])
+    layer = write_layer(tmp_path / "layer", [(entry, partial(pieces, body)) for entry, body in entries])
     blob = (tmp_path / "layer").read_bytes()
     for size in (1, 100, 1 << 16):
         assert read(blob, size) == entries
@@ -92,7 +93,7 @@ def test_another_digest_is_an_integrity_error(name: str) -> None:
     """Whichever of the two was promised."""
     blob = gzip.compress(archive([], tarfile.PAX_FORMAT))
     with pytest.raises(EnvlockError) as caught:
-        list(read_layer([blob], where="layer", **{name: f"sha256:{'0' * 64}"}))  # type: ignore[arg-type]
+        list(read_layer([blob], where="layer", **{name: f"sha256:{'0' * 64}"}))
     found = hashlib.sha256(blob if name == "digest" else gzip.decompress(blob)).hexdigest()
     assert (caught.value.reference, caught.value.found) == ("digest-mismatch", f"sha256:{found}")
 

@@ -86,7 +86,9 @@ def test_python_scripts_count_from_line_two(tmp_path: Path) -> None:
         rows = {row.path: row for row in recorded_rows(first)}
         assert rows["run"].size == len(body)
         assert script_body(b"#!python\n" + body) == body
-        assert [r for r in recorded_rows(first) if r.path == "run"] == [r for r in recorded_rows(second) if r.path == "run"]
+        assert [r for r in recorded_rows(first) if r.path == "run"] == [
+            r for r in recorded_rows(second) if r.path == "run"
+        ]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ def make_wheel(
     dist_info = f"{name}-{version}.dist-info"
     contents = dict({f"{name}/__init__.py": b"value = 1\n"} if files is None else files)
     needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
-    contents.setdefault(f"{dist_info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}".encode())
+    contents.setdefault(
+        f"{dist_info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}".encode()
+    )
     contents.setdefault(f"{dist_info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode())
     rows = "".join(record_line(path, data) for path, data in contents.items())
     contents[f"{dist_info}/RECORD"] = (rows + f"{dist_info}/RECORD,,\n" if record is None else record).encode()

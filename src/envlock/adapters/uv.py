@@ -56,6 +56,8 @@ class Uv:
             arguments = ["pip", "compile", *sources, "--format", "pylock.toml", "-o", str(output), "--no-header", "--quiet",
                          "--no-annotate", "--python-version", wanted.python,
                          "--python-platform", f"{wanted.machine}-manylinux_{wanted.glibc.replace('.', '_')}"]  # fmt: skip
+            for group in wanted.groups:
+                arguments += ["--group", f"{wanted.files[0]}:{group}"]
             if wanted.cutoff is not None:
                 arguments += ["--exclude-newer", wanted.cutoff]
             if wanted.no_deps:

@@ -11,6 +11,7 @@ import click
 from envlock.cli.progress import progress_for
 from envlock.errors import UsageError
 from envlock.model.manifest import Manifest, find_manifest
+from envlock.model.platform import Platform
 from envlock.operations.edges import Edges
 
 
@@ -66,3 +67,12 @@ def relative(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def this_platform() -> Platform:
+    """Return the platform of this machine; UsageError (`unknown-platform`) where no lock can cover it."""
+    import platform
+
+    architectures = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+    machine = platform.machine().lower()
+    return Platform.parse(f"{platform.system().lower()}/{architectures.get(machine, machine)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
 RAW, GZIP = -15, 31
 """Window sizes as zlib counts them: a bare deflate stream, a gzip member."""
@@ -38,11 +38,12 @@ def feed(stream: Inflater, piece: bytes, limit: int = LIMIT) -> Iterator[bytes]:
     """
     from isal import isal_zlib
 
+    not_deflate = cast("type[Exception]", isal_zlib.IsalError)  # its stub calls it an instance
     pending = piece
     while not stream.eof:
         try:
             plain = stream.decompress(pending, limit)
-        except isal_zlib.IsalError as error:
+        except not_deflate as error:
             raise ValueError(str(error)) from error
         if plain:
             yield plain

@@ -30,6 +30,7 @@ def normalised_inputs(environment: Environment, folder: Path, recipe_digest: Cal
     }
     if environment.from_ is not None:
         inputs["from"] = environment.from_
+        inputs["groups"] = " ".join(sorted(environment.groups))
         inputs["from-sha256"] = _requirements_digest(folder / environment.from_)
     if environment.image is not None:
         image = environment.image

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
@@ -69,6 +69,9 @@ class Archives(Protocol):
     def deb(self, deb: Deb, destination: Path, progress: Task) -> None:
         """Stream a package to `destination`; UsageError (`deb-gone`), IntegrityError on another sha256."""
 
+    def at(self, suites: Sequence[Suite]) -> Archives:
+        """Return the same archives at the time of locked suites, for sources that keep old versions by date."""
+
 
 class Process(Protocol):
     """A running child, the part of subprocess.Popen that envlock uses."""
@@ -97,6 +100,17 @@ class Sandbox(Protocol):
         """
 
 
+class Compiler(Protocol):
+    """Compiles Python sources with the exact interpreter of an image."""
+
+    def compile(self, sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        """Take (absolute path in the image, source), yield (absolute path of the .pyc, its bytes) in the same order.
+
+        One process for each call. Sources that do not compile are left out. `sources` may be advanced by another
+        thread. Closing the iterator ends the process.
+        """
+
+
 Chunks = Iterator[bytes]
 
 
@@ -107,6 +121,8 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """PEP 508."""
     files: tuple[Path, ...] = ()
     """Requirements files or a pyproject.toml."""
+    groups: tuple[str, ...] = ()
+    """Dependency groups of that pyproject.toml."""
     folder: Path | None = None
     """Where relative paths of requirements begin."""
     python: str
@@ -159,3 +175,13 @@ class Records(Protocol):
 
     def __call__(self, wheel: Wheel) -> bytes | None:
         """Return bytes whose sha256 is `wheel.record`, or None where they are not to be had."""
+
+
+class Installer(Protocol):
+    """Makes virtual environments and fills them from wheels at hand."""
+
+    def make_venv(self, venv: Path, python: str) -> None:
+        """Make an environment of CPython `python`, or keep the one that is there; UsageError (`no-interpreter`)."""
+
+    def install(self, venv: Path, requirements: Sequence[str], wheels: Path) -> None:
+        """Make the environment hold exactly these pins (with --hash options), from a folder of wheels alone."""

@@ -16,6 +16,15 @@ LAYER_SPEC = 1
 Policy = Literal["bitwise", "numeric", "compatible"]
 Urls = Literal["record", "omit"]
 
+THREAD_VARIABLES = (
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+"""What the numerical libraries read their number of threads from."""
+
 
 class Package(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """A distribution at one version, with one wheel for each platform it is installed on."""
@@ -61,6 +70,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
 
     threads: int | None = None
     env: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Every environment variable that follows from the settings; what `env` says of a name goes before `threads`."""
+        if self.threads is None:
+            return dict(self.env)
+        return dict.fromkeys(THREAD_VARIABLES, str(self.threads)) | self.env
 
 
 class ImageConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):

@@ -36,11 +36,14 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", for
     """Feature version, such as 3.9."""
     from_: str | None = msgspec.field(default=None, name="from")
     """A requirements file or pyproject.toml, relative to the manifest."""
+    groups: tuple[str, ...] = ()
+    """Dependency groups of that pyproject.toml (PEP 735)."""
     frameworks: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
     """Project to version specifier: what decides the results."""
     dependencies: tuple[str, ...] = ()
     """PEP 508."""
-    as_of: str | datetime.date | datetime.datetime = "none"
+    as_of: str = "none"
+    """A date or time (a TOML date is its ISO 8601 text here), `release` or `none`."""
     platforms: tuple[str, ...] = ("linux/amd64",)
     policy: Policy = "numeric"
     urls: Urls = "record"
@@ -55,24 +58,20 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", for
     @property
     def cutoff(self) -> str:
         """`none`, `release`, or a moment as RFC 3339 in UTC; UsageError (`bad-as-of`) for anything else."""
-        value = self.as_of
-        if isinstance(value, str):
-            if value in ("none", "release"):
-                return value
-            try:
-                value = datetime.datetime.fromisoformat(value)
-            except ValueError:
-                raise UsageError(
-                    "bad-as-of",
-                    "as-of is not a date.",
-                    expected='"2021-05-15", an RFC 3339 time, "release" or "none"',
-                    found=repr(self.as_of),
-                ) from None
-        if not isinstance(value, datetime.datetime):
-            value = datetime.datetime.combine(value, datetime.time())
-        if value.tzinfo is None:
-            value = value.replace(tzinfo=datetime.UTC)
-        return value.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+        if self.as_of in ("none", "release"):
+            return self.as_of
+        try:
+            moment = datetime.datetime.fromisoformat(self.as_of)
+        except ValueError:
+            raise UsageError(
+                "bad-as-of",
+                "as-of is not a date.",
+                expected='"2021-05-15", an RFC 3339 time, "release" or "none"',
+                found=repr(self.as_of),
+            ) from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=datetime.UTC)
+        return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -104,6 +103,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def lock_path(self, name: str) -> Path:
         """Where the lock of an environment is kept."""
         return self.folder / "lockfiles" / f"pylock.{name}.toml"
+
+    def venv_path(self, name: str) -> Path:
+        """Where the local virtual environment of an environment is made: .venv if it is the only one."""
+        return self.folder / (".venv" if len(self.environments) == 1 else f".venv-{name}")
 
     @property
     def sums_path(self) -> Path:
@@ -166,6 +169,8 @@ def parse_manifest(path: Path, document: dict[str, Any]) -> Manifest:
                     _known_keys(
                         table[key], {f.encode_name for f in msgspec.structs.fields(kind)}, f"{where}.{key}", path
                     )
+            if isinstance(table.get("as-of"), datetime.date):
+                table = {**table, "as-of": table["as-of"].isoformat()}
         try:
             environment = msgspec.convert(table, Environment)
         except msgspec.ValidationError as error:
@@ -219,6 +224,10 @@ def _check_environment(name: str, environment: Environment, path: Path) -> None:
             f"Environment {name!r} asks for nothing.",
             where=where,
             expected="from, frameworks or dependencies",
+        )
+    if environment.groups and Path(environment.from_ or "").name != "pyproject.toml":
+        raise UsageError(
+            "bad-manifest", "groups are those of a pyproject.toml.", where=where, expected='from = "pyproject.toml"'
         )
     environment.targets  # noqa: B018 - raises for a platform that cannot be locked
     environment.cutoff  # noqa: B018 - raises for what is no date

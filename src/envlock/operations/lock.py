@@ -16,7 +16,7 @@ from envlock.locking.frameworks import FRAMEWORKS
 from envlock.locking.sdist import build_wheel
 from envlock.locking.select import Selected, release_cutoff, select
 from envlock.model.artifact import Build, Wheel
-from envlock.model.edges import Resolution
+from envlock.model.edges import NoProgress, Resolution
 from envlock.model.lock import Base, ImageConfig, Lock, Package
 from envlock.model.manifest import Environment, Manifest
 from envlock.model.platform import Platform
@@ -134,6 +134,7 @@ def _resolve(
                 Resolution(
                     requirements=environment.requirements,
                     files=files,
+                    groups=environment.groups,
                     folder=manifest.folder,
                     python=environment.python,
                     machine=platform.machine,
@@ -190,9 +191,9 @@ def _base(
             now=edges.now,
             with_build_packages=bool(sdists),
             extra=environment.image.os_packages,
-            debs=lambda debs: fetch_debs(
-                debs, archives=edges.archives, artifacts=edges.artifacts, progress=edges.progress
-            ),
+            debs=lambda deb: fetch_debs(
+                [deb], archives=edges.archives, artifacts=edges.artifacts, progress=NoProgress()
+            )[deb.sha256],
             progress=edges.progress,
         )
 

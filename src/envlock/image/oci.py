@@ -1,0 +1,129 @@
+"""The documents of an image: configuration, manifest and index as canonical bytes, pure functions of the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from envlock.formats.oci import (
+    CONFIG,
+    INDEX,
+    LAYER,
+    MANIFEST,
+    Config,
+    Descriptor,
+    Execution,
+    History,
+    Index,
+    Manifest,
+    OciPlatform,
+    RootFs,
+    canonical_json,
+    describe,
+)
+from envlock.image.install import PREFIX
+from envlock.image.layer import Layer
+from envlock.image.plan import image_of
+from envlock.model.lock import Lock, LockFile
+from envlock.model.platform import Platform
+
+CREATED = "1980-01-01T00:00:00Z"
+_PATH = f"/{PREFIX}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LABEL_LOCK = "dev.envlock.lock.digest"
+LABEL_ENV = "dev.envlock.env"
+LABEL_SPEC = "dev.envlock.spec"
+
+
+class Blob(msgspec.Struct, frozen=True, kw_only=True):
+    """A document at hand, and its descriptor."""
+
+    descriptor: Descriptor
+    raw: bytes
+
+
+class PlatformImage(msgspec.Struct, frozen=True, kw_only=True):
+    """The image of one platform: everything but the layers' bytes."""
+
+    platform: Platform
+    layers: tuple[Layer, ...]
+    config: Blob
+    manifest: Blob
+
+    @property
+    def image_id(self) -> str:
+        """What Docker's graph drivers call the image: the digest of its configuration."""
+        return self.config.descriptor.digest
+
+
+def layer_descriptor(layer: Layer) -> Descriptor:
+    """Return the descriptor of a layer of ours."""
+    return Descriptor(media_type=LAYER, digest=layer.digest, size=layer.size)
+
+
+def platform_image(
+    lock_file: LockFile, platform: Platform, layers: Sequence[Layer], titles: Sequence[str]
+) -> PlatformImage:
+    """Return the documents of one platform; `titles` say in the history what each layer is."""
+    labels = annotations_of(lock_file)
+    config = _blob(
+        CONFIG,
+        Config(
+            architecture=platform.architecture,
+            os=platform.os,
+            created=CREATED,
+            config=_execution(lock_file.lock, labels),
+            rootfs=RootFs(type="layers", diff_ids=tuple(layer.diff_id for layer in layers)),
+            history=tuple(History(created=CREATED, created_by="envlock build", comment=title) for title in titles),
+        ),
+    )
+    manifest = _blob(
+        MANIFEST,
+        Manifest(
+            schema_version=2,
+            media_type=MANIFEST,
+            config=config.descriptor,
+            layers=tuple(layer_descriptor(layer) for layer in layers),
+            annotations=labels,
+        ),
+        platform=OciPlatform(architecture=platform.architecture, os=platform.os),
+        annotations=labels,
+    )
+    return PlatformImage(platform=platform, layers=tuple(layers), config=config, manifest=manifest)
+
+
+def image_index(lock_file: LockFile, images: Sequence[PlatformImage]) -> Blob:
+    """Return the index of all platforms, one manifest each, sorted by platform."""
+    ordered = sorted(images, key=lambda image: image.platform)
+    index = Index(
+        schema_version=2,
+        media_type=INDEX,
+        manifests=tuple(image.manifest.descriptor for image in ordered),
+        annotations=annotations_of(lock_file),
+    )
+    return _blob(INDEX, index)
+
+
+def annotations_of(lock_file: LockFile) -> dict[str, str]:
+    """Return the labels, which are the annotations too: which lock this is an image of."""
+    return {
+        LABEL_LOCK: f"sha256:{lock_file.digest}",
+        LABEL_ENV: lock_file.lock.env,
+        LABEL_SPEC: str(lock_file.lock.layer_spec),
+    }
+
+
+def _execution(lock: Lock, labels: Mapping[str, str]) -> Execution:
+    _, config = image_of(lock)
+    variables = {"LANG": "C.UTF-8", "PATH": _PATH, "VIRTUAL_ENV": f"/{PREFIX}"} | lock.settings.variables
+    return Execution(
+        env=tuple(f"{name}={value}" for name, value in sorted(variables.items())),
+        entrypoint=config.entrypoint or None,
+        cmd=None if config.entrypoint else ("python",),
+        labels=dict(labels),
+    )
+
+
+def _blob(media_type: str, document: object, **more: object) -> Blob:
+    raw = canonical_json(document)
+    return Blob(descriptor=describe(raw, media_type, **more), raw=raw)

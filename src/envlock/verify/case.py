@@ -1,0 +1,247 @@
+"""Everything that rules look at: the lock, the observation, and what follows from both."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+import msgspec
+
+from envlock.formats.launcher import shebangs
+from envlock.formats.pylock import wheels_of
+from envlock.model.artifact import Wheel
+from envlock.model.edges import NoProgress, Progress, Records
+from envlock.model.influence import Influence, influence_of
+from envlock.model.lock import LockFile, Package
+from envlock.model.observation import Distribution, Environment, File, ImageFact, Observation
+from envlock.model.platform import Platform
+from envlock.verify.proof import Claim, Proof, claim_of, prove
+
+UNLOCKED_TOOLS = frozenset({"pip", "setuptools", "wheel", "uv", "distribute", "ipykernel", "pkg-resources"})
+"""What environments bring along; no alarm while they shadow nothing (design section 5)."""
+
+
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """What envlock.sum vouches for, digests as 64 hex digits."""
+
+    images: Mapping[tuple[str, str], str]
+    """(lock digest, platform) to the digest of the image manifest."""
+    layers: frozenset[str]
+    """Digests of layer blobs."""
+
+
+class Located(msgspec.Struct, frozen=True, kw_only=True):
+    """A locked wheel as it lies on this machine."""
+
+    url: str
+    size: int
+    mtime_ns: int
+
+
+Locate = Callable[[Wheel], Located | None]
+
+
+class Case:
+    """One lock held against one observation. What is derived is computed once, when a rule asks for it."""
+
+    def __init__(
+        self,
+        lock: LockFile,
+        observation: Observation,
+        *,
+        sums: Sums | None = None,
+        records: Records | None = None,
+        locate: Locate | None = None,
+        progress: Progress | None = None,
+        subject: str = "",
+    ) -> None:
+        self.lock_file = lock
+        self.lock = lock.lock
+        self.observation = observation
+        self.sums = sums or Sums(images={}, layers=frozenset())
+        self.records: Records = records or (lambda wheel: None)  # noqa: ARG005
+        self.locate: Locate = locate or (lambda wheel: None)  # noqa: ARG005
+        self.progress: Progress = progress or NoProgress()
+        self.subject = subject or self.lock.env
+        """How commands name the environment and target, such as `tf25 --image oci:out`."""
+
+    @property
+    def environment(self) -> Environment | None:
+        """The observed environment, or None where there was none to see."""
+        found = self.observation.environment
+        return found if isinstance(found, Environment) else None
+
+    @property
+    def image(self) -> ImageFact | None:
+        """The observed image, or None."""
+        return self.observation.image
+
+    @cached_property
+    def platform(self) -> Platform:
+        """The locked platform that the target is; the first one where it is none of them, or nobody knows."""
+        return self.observed_platform or self.lock.platforms[0]
+
+    @cached_property
+    def observed_platform(self) -> Platform | None:
+        """The target's platform, where it is locked."""
+        environment = self.environment
+        for platform in self.lock.platforms:
+            if self.image is not None and self.image.platform == platform:
+                return platform
+            if environment is not None and self.image is None:
+                interpreter = environment.interpreter
+                machine = getattr(interpreter, "machine", "")
+                if getattr(interpreter, "system", "") == platform.os and machine in (platform.machine, platform.architecture):
+                    return platform
+        return None
+
+    @cached_property
+    def locked(self) -> dict[str, tuple[Package, Wheel]]:
+        """The packages that belong on the target's platform, by name."""
+        return {package.name: (package, wheel) for package, wheel in wheels_of(self.lock, self.platform)}
+
+    @cached_property
+    def installed(self) -> dict[str, list[Distribution]]:
+        """The distributions of the target, by name, in the order of sys.path."""
+        environment = self.environment
+        if environment is None:
+            return {}
+        found: dict[str, list[Distribution]] = {}
+        rank = {site: at for at, site in enumerate(environment.layout.sites)}
+        for distribution in sorted(
+            environment.distributions, key=lambda d: rank.get(posixpath.dirname(d.folder), len(rank))
+        ):
+            found.setdefault(distribution.name, []).append(distribution)
+        return found
+
+    @cached_property
+    def matching(self) -> dict[str, Distribution]:
+        """Locked packages that are installed once, at the locked version."""
+        from packaging.utils import canonicalize_version
+
+        return {
+            name: found[0]
+            for name, (package, _) in self.locked.items()
+            if len(found := self.installed.get(name, [])) == 1
+            and canonicalize_version(found[0].version) == canonicalize_version(package.version)
+        }
+
+    def influence(self, name: str) -> Influence:
+        """Return how much a package decides the results of this lock."""
+        return influence_of(name, self.lock.frameworks)
+
+    @cached_property
+    def claims(self) -> dict[str, Claim]:
+        """What each distribution says is its own, by metadata folder."""
+        environment = self.environment
+        if environment is None:
+            return {}
+        return {d.folder: claim_of(d, environment) for d in environment.distributions}
+
+    @cached_property
+    def owners(self) -> dict[str, Distribution]:
+        """The distribution that claims a path, by absolute path; a locked one where several do."""
+        environment = self.environment
+        owners: dict[str, Distribution] = {}
+        for distribution in environment.distributions if environment else ():
+            for path in self.claims[distribution.folder].owns():
+                if path not in owners or distribution.name in self.locked:
+                    owners[path] = distribution
+        return owners
+
+    @cached_property
+    def unclaimed(self) -> dict[str, File]:
+        """Files below the sites and in the scripts folder that no distribution claims, bytecode caches apart."""
+        environment = self.environment
+        if environment is None:
+            return {}
+        folders = tuple(d.folder + "/" for d in environment.distributions)
+        return {
+            path: file
+            for path, file in environment.files.items()
+            if path not in self.owners
+            and "/__pycache__/" not in path
+            and not path.startswith(folders)
+            and path not in self._metadata_files
+        } | {
+            path: file
+            for path, file in environment.files.items()
+            if path not in self.owners and path.startswith(folders) and not self._has_no_record(path)
+        }
+
+    @cached_property
+    def _metadata_files(self) -> frozenset[str]:
+        return frozenset(d.folder for d in self.environment.distributions) if self.environment else frozenset()
+
+    def _has_no_record(self, path: str) -> bool:
+        """Tell whether a metadata folder lists nothing, as .egg-info does: its files are not strays then."""
+        claim = self.claims.get(posixpath.dirname(path))
+        return claim is None or claim.record is None
+
+    @cached_property
+    def shebangs(self) -> tuple[bytes, ...]:
+        """First lines by which a script may name the target's interpreter."""
+        environment = self.environment
+        return tuple(shebangs(environment.layout.pythons)) if environment else ()
+
+    @cached_property
+    def proofs(self) -> dict[str, Proof]:
+        """The outcome for each locked package that is installed at its version; empty unless files were hashed."""
+        environment = self.environment
+        if environment is None or not environment.hashed:
+            return {}
+        proofs = {}
+        with self.progress.task("Proving packages", len(self.matching)) as task:
+            for name, distribution in sorted(self.matching.items()):
+                task.advance()
+                if not distribution.folder.endswith(".dist-info") or (
+                    distribution.direct_url is not None and (distribution.direct_url.editable or distribution.direct_url.vcs)
+                ):
+                    continue  # package-editable, package-source: another thing than a wheel is installed
+                proofs[name] = self._prove(name, distribution, environment)
+        return proofs
+
+    def _prove(self, name: str, distribution: Distribution, environment: Environment) -> Proof:
+        wheel = self.locked[name][1]
+
+        def attempt(record: bytes | None) -> Proof:
+            return prove(
+                wheel,
+                distribution,
+                self.claims[distribution.folder],
+                environment,
+                shebangs=self.shebangs,
+                unclaimed=self.unclaimed,
+                locked_record=record,
+            )
+
+        proof = attempt(None)
+        if proof.state == "proven":
+            return proof
+        record = self.records(wheel)  # asked only now: it may cost a request
+        return proof if record is None else attempt(record)
+
+    def shown(self, path: str) -> str:
+        """Return a path as findings show it: below the prefix where it is."""
+        environment = self.environment
+        prefix = environment.layout.prefix.rstrip("/") + "/" if environment else "/"
+        return path[len(prefix) :] if path.startswith(prefix) and self.image is None else path
+
+    @property
+    def sync(self) -> str:
+        """The command that puts the locked environment in place of what was found."""
+        env = self.lock.env
+        if self.image is not None:
+            return f"envlock build {env}"
+        return f"envlock sync {env}"
+
+    def reinstall(self) -> str:
+        """Return the command that puts a package's locked files back."""
+        if self.image is not None:
+            return f"envlock build {self.lock.env} --rebuild"
+        return f"envlock sync {self.lock.env} --reinstall"
+
+    def verify(self, flag: str) -> str:
+        """Return this same verification with one more flag."""
+        return f"envlock verify {self.subject} {flag}"
