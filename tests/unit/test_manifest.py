@@ -97,7 +97,7 @@ def test_unknown_key_names_the_nearest(tmp_path: Path, text: str, hint: str) -> 
         ('[env.tf25]\npython = 3.9\ndependencies = ["six"]\n', "Expected `str`, got `float`"),
         ('[env."a.b"]\npython = "3.9"\n', "cannot name"),
         ('[env.x]\npython = "3.9"\n', "asks for nothing"),
-        ('[env.x]\npython = "3.9"\ndependencies = ["six ==="]\n', "PEP 508"),
+        ('[env.x]\npython = "3.9"\ndependencies = ["six = 1"]\n', "PEP 508"),
         (SMALLEST + 'platforms = ["windows/amd64"]\n', "cannot be locked"),
         (SMALLEST + 'as-of = "yesterday"\n', "not a date"),
         (SMALLEST + 'policy = "strict"\n', "Invalid enum value"),

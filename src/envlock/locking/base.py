@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from envlock.errors import UsageError
 from envlock.formats.control import upstream_version
@@ -22,6 +25,7 @@ from envlock.model.recipe import Recipe
 
 _RELEASE_LIMIT = 1 << 23
 """Bytes of an InRelease; the largest of Debian has 300 kB."""
+_CONNECTIONS = 8
 
 
 def resolve_base(
@@ -37,24 +41,21 @@ def resolve_base(
 ) -> Base:
     """Resolve a recipe, and `extra` packages of the same suites, to exact packages for all platforms.
 
-    `now` is the time against which Valid-Until is judged. `debs` returns the file of a package, its sha256 verified:
-    the maintainer scripts of every package are read.
+    `now` is the time against which Valid-Until is judged. `debs` returns the file of a package, its sha256 verified
+    (it is called from several threads): the maintainer scripts of every package are read.
     Raises IntegrityError for signatures and hashes that do not hold, UsageError for names and dependencies that no
     suite satisfies, for expired suites, and for maintainer scripts that nobody accounted for (`unknown-script`).
     """
     releases = _releases(recipe, archives, now, progress)
+    wanted = replace(recipe, packages=tuple(dict.fromkeys((*recipe.packages, *extra))))
     packages: dict[tuple[str, str], Deb] = {}
     build_packages: dict[tuple[str, str], Deb] = {}
-    where = f"recipe {recipe.name}"
     for platform in platforms:
         with progress.task(f"read the package indexes of {platform}"):
-            index = read_packages(releases, platform.architecture, archives)
-        wanted = tuple(dict.fromkeys((*recipe.packages, *extra)))
-        inside = close(index, wanted, exclude=recipe.exclude, where=where)
-        _collect(packages, [candidate.deb for candidate in inside], platform)
+            inside, beyond = _closed(wanted, releases, platform, archives)
+        _collect(packages, inside, platform)
         if with_build_packages:
-            beyond = close(index, recipe.build_packages, exclude=recipe.exclude, inside=inside, where=where)
-            _collect(build_packages, [candidate.deb for candidate in beyond], platform)
+            _collect(build_packages, beyond, platform)
     chosen = tuple(packages[key] for key in sorted(packages))
     build_only = tuple(build_packages[key] for key in sorted(build_packages) if key not in packages)
     effects = _effects(recipe, (*chosen, *build_only), debs, progress)
@@ -82,6 +83,17 @@ def _releases(recipe: Recipe, archives: Archives, now: datetime, progress: Progr
     return releases
 
 
+def _closed(
+    recipe: Recipe, releases: Sequence[Release], platform: Platform, archives: Archives
+) -> tuple[list[Deb], list[Deb]]:
+    """Return the packages of the base and those beyond it in the build root; the index is let go again."""
+    index = read_packages(releases, platform.architecture, archives)
+    where = f"recipe {recipe.name}"
+    inside = close(index, recipe.packages, exclude=recipe.exclude, where=where)
+    beyond = close(index, recipe.build_packages, exclude=recipe.exclude, inside=inside, where=where)
+    return [candidate.deb for candidate in inside], [candidate.deb for candidate in beyond]
+
+
 def _collect(chosen: dict[tuple[str, str], Deb], found: Sequence[Deb], platform: Platform) -> None:
     for deb in found:
         before = chosen.setdefault((deb.name, deb.architecture), deb)
@@ -98,11 +110,17 @@ def _collect(chosen: dict[tuple[str, str], Deb], found: Sequence[Deb], platform:
 def _effects(
     recipe: Recipe, packages: Sequence[Deb], debs: Callable[[Deb], Path], progress: Progress
 ) -> tuple[str, ...]:
-    controls = []
-    with progress.task("read the packages' maintainer scripts", len(packages)) as task:
-        for deb in packages:
-            controls.append((deb, read_control(debs(deb))))
-            task.advance()
+    def control(deb: Deb) -> tuple[Deb, dict[str, bytes]]:
+        found = deb, read_control(debs(deb))
+        task.advance()
+        return found
+
+    pool = ThreadPoolExecutor(_CONNECTIONS)
+    try:
+        with progress.task("fetch the packages and read their maintainer scripts", len(packages)) as task:
+            controls = list(pool.map(control, packages))
+    finally:
+        pool.shutdown(cancel_futures=True)
     return in_order(effects_of(controls, recipe.scripts) | set(ALWAYS))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import lzma
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
 import msgspec
 
@@ -58,14 +57,10 @@ class PackageIndex:
             if b"\nProvides:" in stanza:
                 for (provided,) in relations(_field(stanza, b"Provides")):
                     self._providers.setdefault(provided.name, []).append(name)
-        self.candidate = lru_cache(maxsize=None)(self._candidate)
+        self._candidates: dict[str, Candidate] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._best
-
-    def named(self) -> Iterator[str]:
-        """Iterate over the names of the real packages."""
-        return iter(self._best)
 
     def providers(self, relation: Relation) -> Iterator[Candidate]:
         """Iterate over what satisfies a relation: the package of that name first, then providers by name."""
@@ -75,7 +70,13 @@ class PackageIndex:
             if candidate.satisfies(relation):
                 yield candidate
 
-    def _candidate(self, name: str) -> Candidate:
+    def candidate(self, name: str) -> Candidate:
+        """Return the one version of a package that counts; KeyError where there is none."""
+        if name not in self._candidates:
+            self._candidates[name] = self._parsed(name)
+        return self._candidates[name]
+
+    def _parsed(self, name: str) -> Candidate:
         version, archive, stanza = self._best[name]
         try:
             fields = paragraph(stanza.decode("utf-8"))

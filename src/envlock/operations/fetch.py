@@ -86,7 +86,7 @@ def locate(
     """Ask this machine's index for the URLs of exact pins (name, version, sha256): any mirror will do."""
     if not pins:
         return {}
-    glibc = lock.base.glibc if lock.base else NEWEST_GLIBC
+    glibc = lock.base.glibc if lock.base else DEFAULT_GLIBC
     packages = resolver.resolve(
         Resolution(
             requirements=tuple(f"{name}=={version}" for name, version, _ in pins),
@@ -104,8 +104,8 @@ def locate(
     return {sha256: offered.get(sha256) for _, _, sha256 in pins}
 
 
-NEWEST_GLIBC = "2.41"
-"""Assumed where no base says which; a wheel that needs a newer one is not selected."""
+DEFAULT_GLIBC = "2.28"
+"""Assumed where no base says which, as by uv; a wheel that needs a newer one is not selected."""
 
 
 def _fetch_sdist(

@@ -22,7 +22,7 @@ from envlock.model.manifest import Environment, Manifest
 from envlock.model.platform import Platform
 from envlock.model.recipe import Recipe
 from envlock.operations.edges import Edges
-from envlock.operations.fetch import NEWEST_GLIBC, fetch_debs, fetch_selected
+from envlock.operations.fetch import DEFAULT_GLIBC, fetch_debs, fetch_selected
 from envlock.operations.inputs import inputs_of, recipe_of
 from envlock.operations.roots import build_requirements, unpacked_root
 
@@ -41,7 +41,7 @@ def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, up
     environment = manifest.environment(name)
     recipe = _recipe(manifest, environment)
     kept = None if upgrade.everything else previous
-    glibc = recipe.glibc if recipe else NEWEST_GLIBC
+    glibc = recipe.glibc if recipe else DEFAULT_GLIBC
     inputs = inputs_of(manifest, environment)
     cutoff = _cutoff(environment, kept, inputs, upgrade, glibc, edges)
     resolutions = _resolve(manifest, environment, kept, upgrade, cutoff, glibc, edges)
@@ -239,7 +239,7 @@ def _build(
     row: Selected, python: str, platform: Platform, base: Base, cutoff: str | None, edges: Edges
 ) -> tuple[Wheel, Build]:
     sdist = fetch_selected(row, edges.downloads, edges.artifacts, edges.progress)
-    root = unpacked_root(base, base.build_root_of(platform), platform, edges)
+    root = unpacked_root(base, platform, edges, build=True)
     with edges.progress.task(f"Building {row.name}"):
         built = build_wheel(
             sdist,

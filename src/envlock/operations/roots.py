@@ -6,28 +6,26 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
-
 from envlock.errors import UsageError
 from envlock.image.base import base_members
 from envlock.image.root import unpack
-from envlock.model.artifact import Deb, Requirement
+from envlock.model.artifact import Requirement
 from envlock.model.lock import Base
 from envlock.model.platform import Platform
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import fetch_debs, fetch_selected, resolve_files
 
 
-def unpacked_root(base: Base, debs: Sequence[Deb], platform: Platform, edges: Edges) -> Path:
-    """Return the folder of a root made of exactly these packages, unpacked once for all processes."""
+def unpacked_root(base: Base, platform: Platform, edges: Edges, *, build: bool) -> Path:
+    """Return the folder of the base, with its build packages where `build`, unpacked once for all processes."""
+    debs = base.build_root_of(platform) if build else base.of(platform)
     key = hashlib.sha256("\n".join([*base.effects, *sorted(deb.sha256 for deb in debs)]).encode()).hexdigest()
     root = edges.artifacts.folder("roots") / key
     with edges.artifacts.lock(f"root-{key}"):
         if not root.is_dir():
             paths = fetch_debs(debs, archives=edges.archives, artifacts=edges.artifacts, progress=edges.progress)
-            whole = msgspec.structs.replace(base, packages=tuple(debs), build_packages=())
             with edges.progress.task(f"Unpacking {len(debs)} Debian packages"):
-                unpack(base_members(whole, platform, lambda deb: paths[deb.sha256]), root)
+                unpack(base_members(base, platform, lambda deb: paths[deb.sha256], build_root=build), root)
     return root
 
 

@@ -39,7 +39,7 @@ def _build_again(lock: Lock, package: Package, wheel: Wheel, sdist: Path, platfo
     paths = fetch_located(
         build.requires, lock, platform, edges.resolver, edges.downloads, edges.artifacts, edges.progress
     )
-    root = unpacked_root(base, base.build_root_of(platform), platform, edges)
+    root = unpacked_root(base, platform, edges, build=True)
 
     def locked(_: object) -> tuple[list[Requirement], list[Path]]:
         return list(build.requires), paths

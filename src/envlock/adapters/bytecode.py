@@ -1,0 +1,146 @@
+"""The compiler of model.edges: Python sources to .pyc by the interpreter of a root, the same bytes on every machine."""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import os
+import select
+import signal
+import struct
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from envlock.errors import EnvlockError, UsageError
+from envlock.model.edges import Process, Sandbox
+
+FLAGS = ("-S", "-B", "-W", "ignore", "-X", "utf8")
+"""No site, no bytecode written, no warnings. Not -I, which would ignore PYTHONHASHSEED."""
+ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
+_HEAD = struct.Struct("<II")
+_CHUNK = 1 << 16
+_TAIL = 2000
+
+
+@functools.cache
+def _script() -> str:
+    return importlib.resources.files("envlock").joinpath("data/in_root/compile_sources.py").read_text("utf-8")
+
+
+class RootCompiler:
+    """Compiles with one interpreter of one root (CPython 3.7 or later), see `data/in_root/compile_sources.py`.
+
+    Args:
+        sandbox: runs the interpreter.
+        root: an unpacked root that holds the interpreter and its standard library.
+        interpreter: absolute path inside the root.
+    """
+
+    def __init__(self, sandbox: Sandbox, root: Path, interpreter: str) -> None:
+        self._sandbox = sandbox
+        self._root = root
+        self._interpreter = interpreter
+
+    def compile(self, sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        """Take (absolute path in the image, source), yield (absolute path of the .pyc, its bytes) in the same order.
+
+        The .pyc files are unchecked-hash ones (PEP 552), not optimised. Sources that do not compile are left out.
+        `sources` is advanced as the interpreter takes more, so that little is held. Raises UsageError
+        (`compiler-crashed`), which names the file, and UnverifiableError where the sandbox does.
+        """
+        argv = [self._interpreter, *FLAGS, "-c", _script()]
+        process = self._sandbox.start(self._root, argv, environment=ENVIRONMENT)
+        waiting: deque[str] = deque()
+        complaints = bytearray()
+        try:
+            for path, pyc in _responses(_converse(process, _requests(sources, waiting), complaints)):
+                waiting.popleft()
+                if path:
+                    yield path, pyc
+            status = process.wait()
+            if waiting or status:
+                raise self._crash(waiting[0] if waiting else "", status, complaints)
+        finally:
+            _release(process)
+
+    def _crash(self, path: str, status: int, complaints: bytearray) -> EnvlockError:
+        ended = f"exit status {status}"
+        if status > 128:
+            ended = f"signal {status - 128} ({signal.strsignal(status - 128)})"
+        said = complaints.decode("utf-8", "replace").strip()
+        return UsageError(
+            "compiler-crashed",
+            f"{self._interpreter} of the image ended while it compiled{f' {path}' if path else ''}.",
+            where=path or str(self._root),
+            found=f"{ended}\n{said}" if said else ended,
+            hint="Set `bytecode = false` in the environment's [image] to build without compiled modules.",
+        )
+
+
+def _requests(sources: Iterable[tuple[str, bytes]], waiting: deque[str]) -> Iterator[bytes]:
+    for path, source in sources:
+        waiting.append(path)
+        name = path.encode()
+        yield b"".join((_HEAD.pack(len(name), len(source)), name, source))
+
+
+def _converse(process: Process, requests: Iterator[bytes], complaints: bytearray) -> Iterator[bytes]:
+    """Write requests as fast as they are read, yield what is answered, keep the end of what is complained of.
+
+    One thread: each pipe is served when it is ready, so that neither side can block the other.
+    """
+    stdin, stdout, stderr = (_unblocked(pipe) for pipe in (process.stdin, process.stdout, process.stderr))
+    assert process.stdin is not None
+    poll = select.poll()
+    poll.register(stdin, select.POLLOUT)
+    poll.register(stdout, select.POLLIN)
+    poll.register(stderr, select.POLLIN)
+    outgoing = memoryview(b"")
+    reading = {stdout, stderr}
+    while reading:
+        for descriptor, _ in poll.poll():
+            if descriptor == stdin:
+                try:
+                    outgoing = outgoing or memoryview(next(requests))
+                    outgoing = outgoing[os.write(stdin, outgoing) :]
+                except (StopIteration, BrokenPipeError):
+                    poll.unregister(stdin)
+                    process.stdin.close()
+            elif not (chunk := os.read(descriptor, _CHUNK)):
+                poll.unregister(descriptor)
+                reading.remove(descriptor)
+            elif descriptor == stdout:
+                yield chunk
+            else:
+                complaints += chunk
+                del complaints[:-_TAIL]
+
+
+def _unblocked(pipe: IO[bytes] | None) -> int:
+    assert pipe is not None
+    os.set_blocking(pipe.fileno(), False)
+    return pipe.fileno()
+
+
+def _responses(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Yield (path, .pyc) as they are complete; the path is empty for a source that does not compile."""
+    received = bytearray()
+    for chunk in chunks:
+        received += chunk
+        while len(received) >= _HEAD.size:
+            name, size = _HEAD.unpack_from(received)
+            end = _HEAD.size + name + size
+            if len(received) < end:
+                break
+            yield received[_HEAD.size : _HEAD.size + name].decode(), bytes(received[_HEAD.size + name : end])
+            del received[:end]
+
+
+def _release(process: Process) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
