@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -73,14 +74,19 @@ class Uv:
             return packages
 
     def make_venv(self, venv: Path, python: str) -> None:
-        """Make a virtual environment of CPython `python`, found on this machine."""
-        result = self._run(["venv", "--quiet", "--allow-existing", "--python", python, str(venv)])
+        """Make a virtual environment of CPython `python` (a feature version or an interpreter's path)."""
+        arguments = ["venv", "--quiet", "--allow-existing", str(venv), "--python"]
+        result = self._run([*arguments, python])
+        if result.returncode != 0:
+            # uv gives up at the first python3.x of PATH that does not run, such as pyenv's shim of an inactive version.
+            found = _interpreter(python)
+            result = self._run([*arguments, str(found)]) if found else result
         if result.returncode != 0:
             raise UsageError(
                 "no-interpreter",
                 f"No CPython {python} was found on this machine.",
-                found=_tail(result.stderr),
-                hint=f"Install it, for example: uv python install {python}",
+                found=_tail(result.stderr).partition("\n")[0],
+                hint=f"Give its path with --python, or install it: uv python install {python}",
             )
 
     def install(self, venv: Path, requirements: Sequence[str], wheels: Path) -> None:
@@ -112,6 +118,21 @@ class Uv:
             raise UsageError(
                 "install-failed", "uv could not install the locked wheels.", where=str(venv), found=_tail(result.stderr)
             )
+
+
+def _interpreter(version: str) -> Path | None:
+    """Return the first interpreter of a feature version that runs: on PATH, then among pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [Path(folder) / f"python{version}" for folder in os.get_exec_path()]
+    candidates += sorted(pyenv.glob(f"{version}.*/bin/python{version}"), reverse=True)
+    for path in candidates:
+        if os.access(path, os.X_OK):
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                command = [path, "-I", "-S", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+                answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+                if answer.stdout.strip() == version:
+                    return path
+    return None
 
 
 def _tail(text: str) -> str:

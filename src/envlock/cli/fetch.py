@@ -20,7 +20,7 @@ def command(ctx: click.Context, envs: tuple[str, ...], *, as_json: bool) -> int:
 
     from envlock.formats.pylock import read_lock
     from envlock.operations.fetch import fetch_debs, place_beside
-    from envlock.operations.wheels import wheels_at_hand
+    from envlock.operations.wheels import Wheels
 
     manifest = manifest_here()
     edges = edges_of(ctx)
@@ -30,7 +30,7 @@ def command(ctx: click.Context, envs: tuple[str, ...], *, as_json: bool) -> int:
         lock = read_lock(path).lock
         count = placed = 0
         for platform in lock.platforms:
-            found = wheels_at_hand(lock, platform, folder=path.parent, edges=edges)
+            found = Wheels(lock, platform, folder=path.parent, edges=edges).all()
             count += len(found)
             placed += place_beside(lock, found, path.parent)
             if lock.base is not None:

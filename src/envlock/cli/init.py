@@ -20,7 +20,9 @@ def command(*, env: str, python: str | None, force: bool) -> None:
 
     path = Path("envlock.toml")
     if path.exists() and not force:
-        raise UsageError("manifest-exists", "There is an envlock.toml already.", where=str(path), hint="Edit it, or --force.")
+        raise UsageError(
+            "manifest-exists", "There is an envlock.toml already.", where=str(path), hint="Edit it, or --force."
+        )
     text = initial_manifest(Path.cwd(), env=env, python=python)
     write_beside(path.absolute(), text.encode())
     click.echo(f"wrote {path}\n  next: envlock lock")

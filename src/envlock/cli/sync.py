@@ -12,9 +12,10 @@ from envlock.cli.wiring import edges_of, manifest_here, only, relative
 @click.command("sync")
 @click.argument("env", required=False)
 @click.option("--venv", type=click.Path(path_type=Path), help="Where; .venv, or .venv-ENV where there are several.")
+@click.option("--python", metavar="PATH", help="The interpreter to make it with; found by version otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
-def command(ctx: click.Context, env: str | None, *, venv: Path | None, as_json: bool) -> None:
+def command(ctx: click.Context, env: str | None, *, venv: Path | None, python: str | None, as_json: bool) -> None:
     """Install exactly the locked wheels into a virtual environment of this project, with uv."""
     import json
 
@@ -33,6 +34,7 @@ def command(ctx: click.Context, env: str | None, *, venv: Path | None, as_json: 
         this_platform(),
         target,
         folder=path.parent,
+        python=python,
         installer=Uv(offline=ctx.obj["offline"]),
         edges=edges,
     )

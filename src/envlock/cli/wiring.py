@@ -22,6 +22,7 @@ def manifest_here() -> Manifest:
 
 def edges_of(ctx: click.Context) -> Edges:
     """Wire this machine's edges."""
+    from envlock.adapters.bytecode import RootCompiler
     from envlock.adapters.cache import Cache
     from envlock.adapters.debian import Mirrors
     from envlock.adapters.http import Http
@@ -30,12 +31,14 @@ def edges_of(ctx: click.Context) -> Edges:
 
     options: dict[str, Any] = ctx.obj
     downloads = Http(offline=options["offline"])
+    sandbox = NamespaceSandbox()
     return Edges(
         resolver=Uv(offline=options["offline"]),
         downloads=downloads,
         artifacts=Cache(),
         archives=Mirrors(downloads),
-        sandbox=NamespaceSandbox(),
+        sandbox=sandbox,
+        compiler=lambda root, interpreter: RootCompiler(sandbox, root, interpreter),
         progress=progress_for(quiet=options["quiet"]),
         now=datetime.datetime.now(datetime.UTC),
     )

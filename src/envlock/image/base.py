@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from envlock.formats.deb import data_members, read_control
 from envlock.formats.tar import Member
 from envlock.image.effects import apply_effects
-from envlock.image.tree import Installed, Tree
+from envlock.image.tree import Spool, Tree, inflate
 from envlock.model.artifact import Deb
 from envlock.model.edges import NoProgress, Progress
 from envlock.model.lock import Base
 from envlock.model.platform import Platform
 
+_THREADS = 4
+"""xz is the bottleneck, and inflating leaves the interpreter's lock alone."""
 Debs = Callable[[Deb], Path]
-"""Returns the file of a package, its sha256 verified."""
+"""Returns the file of a package, its sha256 verified; called from several threads."""
 Compile = Callable[[Iterator[tuple[str, bytes]]], Iterator[tuple[str, bytes]]]
 """Takes (absolute path, source) of modules in sorted order, yields (absolute path, content) of their bytecode."""
 
@@ -36,21 +38,26 @@ def base_members(
     Raises IntegrityError (`bad-deb`, `file-conflict`) and what `debs` and `bytecode` raise.
     """
     packages = base.build_root_of(platform) if build_root else base.of(platform)
-    tree = unpacked(packages, platform, debs, progress=progress or NoProgress())
+    tree = installed(packages, platform, debs, progress=progress or NoProgress())
     apply_effects(tree, base.effects)
     if bytecode:
         add_bytecode(tree, python_of(base), bytecode)
     yield from tree.members()
 
 
-def unpacked(packages: Sequence[Deb], platform: Platform, debs: Debs, *, progress: Progress) -> Tree:
-    """Return the files of the packages alone, unpacked in order of their names."""
-    tree = Tree(platform.machine)
-    with progress.task("unpack the base", len(packages)) as task:
-        for deb in sorted(packages, key=lambda deb: deb.name):
-            path = debs(deb)
-            tree.unpack(Installed(deb=deb, control=read_control(path), paths=()), data_members(path))
-            task.advance()
+def installed(packages: Sequence[Deb], platform: Platform, debs: Debs, *, progress: Progress) -> Tree:
+    """Return the tree of the packages' files alone; what order they come in decides nothing."""
+    spool = Spool()
+    tree = Tree(platform.machine, spool)
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        with progress.task("unpack the base", len(packages)) as task:
+            ordered = sorted(packages, key=lambda deb: deb.name)
+            for package in pool.map(lambda deb: inflate(deb, debs(deb), spool), ordered):
+                tree.install(package)
+                task.advance()
+    finally:
+        pool.shutdown(cancel_futures=True)
     return tree
 
 

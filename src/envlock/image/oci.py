@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -54,6 +55,27 @@ class PlatformImage(msgspec.Struct, frozen=True, kw_only=True):
     def image_id(self) -> str:
         """What Docker's graph drivers call the image: the digest of its configuration."""
         return self.config.descriptor.digest
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished image of one or several platforms, with the files of its layers on this machine."""
+
+    lock_digest: str
+    """64 hex digits."""
+    index: Blob
+    platforms: tuple[PlatformImage, ...]
+    """Sorted by platform."""
+    files: dict[str, Path]
+    """Digest of each layer to its blob, verified."""
+
+    @property
+    def tag(self) -> str:
+        """The tag that belongs to this lock alone."""
+        return f"lock-{self.lock_digest[:32]}"
+
+    def of(self, platform: Platform) -> PlatformImage:
+        """Return the image of one platform; KeyError where it was not built."""
+        return {image.platform: image for image in self.platforms}[platform]
 
 
 def layer_descriptor(layer: Layer) -> Descriptor:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from functools import partial
+from io import BytesIO
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from envlock.errors import IntegrityError
-from envlock.formats.deb import Content
+from envlock.formats.deb import Content, data_members, read_control
 from envlock.formats.tar import Body, Entry, Member
 from envlock.model.artifact import Deb
 
@@ -21,13 +24,13 @@ _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 """Folders of the root that a merged /usr makes aliases of (Debian bug #978636, file-hierarchy(7))."""
 
 
-class Installed(msgspec.Struct, frozen=True, kw_only=True):
-    """A package whose files are in the tree, with its control files."""
+class Package(msgspec.Struct, frozen=True, kw_only=True):
+    """A package with its control files, and its files in their own order with their places in the spool."""
 
     deb: Deb
     control: dict[str, bytes]
-    paths: tuple[str, ...]
-    """As the package lists them, before aliases of a merged /usr."""
+    entries: tuple[tuple[Entry, int], ...]
+    """Paths as the package spells them, before the aliases of a merged /usr."""
 
 
 class Spool:
@@ -38,18 +41,27 @@ class Spool:
         os.unlink(path)  # noqa: PTH108 - beside mkstemp's own calls
         self._descriptor = descriptor
         self._end = 0
+        self._growing = threading.Lock()
         weakref.finalize(self, os.close, descriptor)
 
-    def append(self, content: Content) -> tuple[int, int]:
-        """Copy a content to the end; return its offset and size."""
-        start = self._end
-        while chunk := content.read(_CHUNK):
-            view = memoryview(chunk)
+    def append(self, content: Content, size: int) -> int:
+        """Copy `size` bytes to a place of their own and return its offset; safe to call from several threads.
+
+        Raises EOFError where the content ends early.
+        """
+        with self._growing:
+            start = self._end
+            self._end += size
+        position = start
+        while position < start + size:
+            view = memoryview(content.read(min(_CHUNK, start + size - position)))
+            if not view:
+                raise EOFError("a file is cut short")
             while view:
-                written = os.write(self._descriptor, view)
+                written = os.pwrite(self._descriptor, view, position)
                 view = view[written:]
-                self._end += written
-        return start, self._end - start
+                position += written
+        return start
 
     def read(self, offset: int, size: int) -> bytes:
         """Return `size` bytes at `offset`."""
@@ -59,6 +71,15 @@ class Spool:
         """Iterate over `size` bytes at `offset`."""
         for start in range(offset, offset + size, _CHUNK):
             yield self.read(start, min(_CHUNK, offset + size - start))
+
+
+def inflate(deb: Deb, path: Path, spool: Spool) -> Package:
+    """Copy the files of a package to the spool; IntegrityError (`bad-deb`) as `formats.deb` raises it."""
+    entries = tuple(
+        (entry, spool.append(content, entry.size) if content is not None else 0)
+        for entry, content in data_members(path)
+    )
+    return Package(deb=deb, control=read_control(path), entries=entries)
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,12 +95,12 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 class Tree:
     """Paths to nodes, in which every path is spelled without the aliases of a merged /usr."""
 
-    def __init__(self, machine: str) -> None:
+    def __init__(self, machine: str, spool: Spool | None = None) -> None:
         self.machine = machine
         """The kernel's name of the architecture, such as x86_64."""
-        self.packages: list[Installed] = []
+        self.packages: list[Package] = []
         self._nodes: dict[str, Node] = {}
-        self._spool = Spool()
+        self._spool = spool or Spool()
         self._aliases: set[str] = set()
 
     def __contains__(self, path: str) -> bool:
@@ -95,30 +116,20 @@ class Tree:
         top, slash, _ = path.partition("/")
         return f"usr/{path}" if slash and top in _MERGED else path
 
-    def unpack(self, package: Installed, members: Iterator[tuple[Entry, Content | None]]) -> Installed:
-        """Add the files of a package; IntegrityError (`file-conflict`) where another one has them with other bytes."""
-        paths = []
-        for entry, content in members:
-            paths.append(entry.path)
-            self._unpack(entry, content, package.deb.name)
-        installed = msgspec.structs.replace(package, paths=tuple(paths))
-        self.packages.append(installed)
-        return installed
+    def install(self, package: Package) -> None:
+        """Add the files of a package; IntegrityError (`file-conflict`) where another one has them in another way."""
+        for entry, offset in package.entries:
+            self._install(entry, offset, package.deb.name)
+        self.packages.append(package)
 
-    def _unpack(self, entry: Entry, content: Content | None, owner: str) -> None:
+    def _install(self, entry: Entry, offset: int, owner: str) -> None:
         if entry.path in _MERGED:
             self._aliases.add(entry.path)
             if entry.kind == "dir" or (entry.kind == "symlink" and entry.link.strip("/") == f"usr/{entry.path}"):
                 return
         path = self.canonical(entry.path)
         link = self.canonical(entry.link) if entry.kind == "hardlink" else entry.link
-        entry = msgspec.structs.replace(entry, path=path, link=link)
-        offset = 0
-        if content is not None:
-            offset, size = self._spool.append(content)
-            if size != entry.size:
-                raise IntegrityError("bad-deb", "A file is cut short.", where=f"{owner}: {path}")
-        node = Node(entry=entry, owner=owner, offset=offset)
+        node = Node(entry=msgspec.structs.replace(entry, path=path, link=link), owner=owner, offset=offset)
         before = self._nodes.get(path)
         self._nodes[path] = node if before is None else self._one_of(before, node)
 
@@ -244,7 +255,7 @@ class Tree:
             self.add(parent, "dir", owner=owner, mode=0o755)
         offset = 0
         if kind == "file":
-            offset, _ = self._spool.append(_Bytes(content))
+            offset = self._spool.append(BytesIO(content), len(content))
         entry = Entry(
             path=path,
             kind=kind,
@@ -286,11 +297,3 @@ class Tree:
                 first[node.entry.link] = min(first.get(node.entry.link, node.entry.link), path, key=str.encode)
         return first
 
-
-class _Bytes:
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def read(self, size: int = -1, /) -> bytes:
-        piece, self._content = self._content[:size], self._content[size:]
-        return piece

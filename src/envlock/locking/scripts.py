@@ -32,6 +32,7 @@ _DEBHELPER: Mapping[str, tuple[str, ...]] = {
     "dh_installmenu": (),
     "dh_installsystemd": (),
     "dh_installsystemduser": (),
+    "dh_installtmpfiles": (),
     "dh_systemd_enable": (),
     "dh_systemd_start": (),
     "dh_ucf": (),

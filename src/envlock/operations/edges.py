@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from envlock.model.edges import Archives, Artifacts, Downloads, Progress, Resolver, Sandbox
+from envlock.model.edges import Archives, Artifacts, Compiler, Downloads, Progress, Resolver, Sandbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +19,8 @@ class Edges:
     artifacts: Artifacts
     archives: Archives
     sandbox: Sandbox
+    compiler: Callable[[Path, str], Compiler]
+    """Opens an interpreter (absolute path inside) of an unpacked root."""
     progress: Progress
     now: datetime.datetime
     """Only for the validity of live release files; it reaches no lock."""

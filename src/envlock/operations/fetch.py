@@ -2,76 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from envlock.errors import UsageError
 from envlock.formats.contents import verify_wheel
-from envlock.formats.pylock import wheels_of
 from envlock.formats.wheel import open_wheel
 from envlock.locking.select import Selected, select
 from envlock.model.artifact import Deb, Requirement, Wheel
 from envlock.model.edges import Archives, Artifacts, Downloads, Progress, Resolution, Resolver
-from envlock.model.lock import Lock, Package
+from envlock.model.lock import Lock
 from envlock.model.platform import Platform
 
 _CONNECTIONS = 4
-BuildAgain = Callable[[Package, Wheel, Path], Path]
-"""Builds a wheel of an sdist (a file at hand) again and returns it; it has the locked sha256."""
 
 
-def fetch_wheels(
-    lock: Lock,
-    platform: Platform,
-    *,
-    folder: Path,
-    resolver: Resolver,
-    downloads: Downloads,
-    artifacts: Artifacts,
-    build_again: BuildAgain,
-    progress: Progress,
-) -> dict[str, Path]:
-    """Return the path of each wheel by its sha256, from the cache, from beside the lock, or from the index.
-
-    `folder` is the lock file's. Raises IntegrityError where bytes contradict the lock, UsageError (`gone`) where no
-    index has a file any more.
-    """
-    wheels = wheels_of(lock, platform)
-    found = {wheel.sha256: path for _, wheel in wheels if (path := _at_hand(wheel, folder, artifacts))}
-    missing = [(package, wheel) for package, wheel in wheels if wheel.sha256 not in found]
-    plain = [(package, wheel) for package, wheel in missing if package.build is None]
-    urls = locate(
-        [(p.name, p.version, w.sha256) for p, w in plain if w.url is None], lock, platform, resolver, cutoff=None
-    ) | {w.sha256: w.url for _, w in plain if w.url is not None}
-
-    def download(pair: tuple[Package, Wheel]) -> Path:
-        package, wheel = pair
-        return _download(
-            wheel.name,
-            wheel.sha256,
-            wheel.size,
-            urls.get(wheel.sha256),
-            f"{package.name} {package.version}",
-            downloads,
-            artifacts,
-            progress,
-        )
-
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        paths = pool.map(download, sorted(plain, key=lambda pair: -pair[1].size))
-        found |= {
-            pair[1].sha256: path for pair, path in zip(sorted(plain, key=lambda p: -p[1].size), paths, strict=True)
-        }
-    for package, wheel in missing:
-        if package.build is not None:
-            sdist = _fetch_sdist(package, lock, platform, resolver, downloads, artifacts, progress)
-            found[wheel.sha256] = artifacts.put(build_again(package, wheel, sdist), wheel.sha256, wheel.name)
-    _check_contents([wheel for _, wheel in wheels], found, progress)
-    return found
-
-
-def _at_hand(wheel: Wheel, folder: Path, artifacts: Artifacts) -> Path | None:
+def at_hand(wheel: Wheel, folder: Path, artifacts: Artifacts) -> Path | None:
+    """Return a locked wheel from the cache or from beside the lock, its sha256 verified."""
     cached = artifacts.get(wheel.sha256, wheel.name)
     beside = folder / wheel.path if wheel.path else None
     if cached is None and beside is not None and beside.is_file():
@@ -108,34 +56,6 @@ DEFAULT_GLIBC = "2.28"
 """Assumed where no base says which, as by uv; a wheel that needs a newer one is not selected."""
 
 
-def _fetch_sdist(
-    package: Package,
-    lock: Lock,
-    platform: Platform,
-    resolver: Resolver,
-    downloads: Downloads,
-    artifacts: Artifacts,
-    progress: Progress,
-) -> Path:
-    if package.build is None:
-        raise AssertionError(package.name)
-    sdist = package.build.sdist
-    cached = artifacts.get(sdist.sha256, sdist.name)
-    if cached is not None:
-        return cached
-    urls = locate([(package.name, package.version, sdist.sha256)], lock, platform, resolver, cutoff=lock.as_of)
-    return _download(
-        sdist.name,
-        sdist.sha256,
-        sdist.size,
-        urls[sdist.sha256],
-        f"{package.name} {package.version}",
-        downloads,
-        artifacts,
-        progress,
-    )
-
-
 def fetch_selected(row: Selected, downloads: Downloads, artifacts: Artifacts, progress: Progress) -> Path:
     """Return a file of a resolution that has just been made."""
     cached = artifacts.get(row.sha256, row.name)
@@ -149,7 +69,7 @@ def fetch_selected(row: Selected, downloads: Downloads, artifacts: Artifacts, pr
     return place
 
 
-def _download(
+def download(
     name: str,
     sha256: str,
     size: int,
@@ -159,6 +79,7 @@ def _download(
     artifacts: Artifacts,
     progress: Progress,
 ) -> Path:
+    """Stream a locked file into the cache; UsageError (`gone`) where the index has none with its sha256."""
     if url is None:
         raise UsageError(
             "gone",
@@ -173,23 +94,14 @@ def _download(
     return place
 
 
-def _check_contents(wheels: Iterable[Wheel], found: Mapping[str, Path], progress: Progress) -> None:
-    """Confirm the provisional digests of wheels not read whole before; an empty file beside them remembers it."""
-    unread = [w for w in wheels if not _mark(w, found).exists()]
-    with progress.task("Checking wheels against the lock", sum(w.size for w in unread), unit="bytes") as task:
-
-        def check(wheel: Wheel) -> None:
-            with open_wheel(found[wheel.sha256], wheel.name) as file:
-                verify_wheel(file, contents=wheel.contents, record=wheel.record)
-            _mark(wheel, found).touch()
-            task.advance(wheel.size)
-
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            list(pool.map(check, sorted(unread, key=lambda wheel: -wheel.size)))
-
-
-def _mark(wheel: Wheel, found: Mapping[str, Path]) -> Path:
-    return found[wheel.sha256].with_name(f"contents-{wheel.contents}-{wheel.record}")
+def check_contents(wheel: Wheel, path: Path, progress: Progress) -> None:
+    """Confirm the provisional digests of a wheel not read whole before; an empty file beside it remembers that."""
+    mark = path.with_name(f"contents-{wheel.contents}-{wheel.record}")
+    if mark.exists():
+        return
+    with progress.task(f"Checking {wheel.name}"), open_wheel(path, wheel.name) as file:
+        verify_wheel(file, contents=wheel.contents, record=wheel.record)
+    mark.touch()
 
 
 def fetch_debs(debs: Sequence[Deb], *, archives: Archives, artifacts: Artifacts, progress: Progress) -> dict[str, Path]:
@@ -267,7 +179,7 @@ def fetch_located(
     missing = [row for row in requires if row.sha256 not in found]
     urls = locate([(r.name, r.version, r.sha256) for r in missing], lock, platform, resolver, cutoff=lock.as_of)
     for row in missing:
-        found[row.sha256] = _download(
+        found[row.sha256] = download(
             row.file,
             row.sha256,
             row.size,

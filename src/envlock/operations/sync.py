@@ -13,11 +13,21 @@ from envlock.model.edges import Installer
 from envlock.model.lock import Lock
 from envlock.model.platform import Platform
 from envlock.operations.edges import Edges
-from envlock.operations.wheels import wheels_at_hand
+from envlock.operations.wheels import Wheels
 
 
-def sync_environment(lock: Lock, platform: Platform, venv: Path, *, folder: Path, installer: Installer, edges: Edges) -> int:
+def sync_environment(
+    lock: Lock,
+    platform: Platform,
+    venv: Path,
+    *,
+    folder: Path,
+    python: str | None,
+    installer: Installer,
+    edges: Edges,
+) -> int:
     """Make `venv` hold exactly the lock's wheels and return how many there are; `folder` is the lock file's.
+    `python` is an interpreter's path, or None to find one of the locked version.
 
     Only a folder that is a virtual environment, is empty or does not exist is touched.
     """
@@ -28,7 +38,7 @@ def sync_environment(lock: Lock, platform: Platform, venv: Path, *, folder: Path
             where=str(venv),
             hint="Choose another folder with --venv.",
         )
-    found = wheels_at_hand(lock, platform, folder=folder, edges=edges)
+    found = Wheels(lock, platform, folder=folder, edges=edges).all()
     pins = []
     with tempfile.TemporaryDirectory(prefix="envlock-") as name:
         wheels = Path(name)
@@ -36,7 +46,7 @@ def sync_environment(lock: Lock, platform: Platform, venv: Path, *, folder: Path
             _link(found[wheel.sha256], wheels / wheel.name)
             pins.append(f"{package.name}=={package.version} --hash=sha256:{wheel.sha256}")
         with edges.progress.task(f"Installing {len(pins)} wheels"):
-            installer.make_venv(venv, lock.python)
+            installer.make_venv(venv, python or lock.python)
             installer.install(venv, pins, wheels)
     return len(pins)
 

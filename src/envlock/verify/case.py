@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import msgspec
 
+from envlock.errors import EnvlockError
 from envlock.formats.launcher import shebangs
-from envlock.formats.pylock import wheels_of
+from envlock.formats.pylock import parse_lock, wheels_of
 from envlock.model.artifact import Wheel
 from envlock.model.edges import NoProgress, Progress, Records
 from envlock.model.influence import Influence, influence_of
-from envlock.model.lock import LockFile, Package
-from envlock.model.observation import Distribution, Environment, File, ImageFact, Observation
+from envlock.model.lock import Lock, LockFile, Package
+from envlock.model.observation import Distribution, Environment, File, ImageFact, Interpreter, Observation
 from envlock.model.platform import Platform
 from envlock.verify.proof import Claim, Proof, claim_of, prove
 
@@ -102,11 +104,51 @@ class Case:
         return {package.name: (package, wheel) for package, wheel in wheels_of(self.lock, self.platform)}
 
     @cached_property
+    def image_lock(self) -> Lock | None:
+        """The lock that the image says it was built from, where it could be read."""
+        if self.image is None or not isinstance(self.image.lock, bytes):
+            return None
+        if hashlib.sha256(self.image.lock).hexdigest() == self.lock_file.digest:
+            return self.lock
+        try:
+            return parse_lock(self.image.lock, self.image.reference).lock
+        except EnvlockError:
+            return None
+
+    @cached_property
+    def image_wheels(self) -> dict[str, tuple[Package, Wheel]]:
+        """The packages of the image's own lock, by name; empty where it has none for this platform."""
+        lock = self.image_lock
+        if lock is None or self.platform not in lock.platforms:
+            return {}
+        return {package.name: (package, wheel) for package, wheel in wheels_of(lock, self.platform)}
+
+    @cached_property
+    def sees_packages(self) -> bool:
+        """Whether it is known what is installed: from the files, or from the image's lock."""
+        return self.environment is not None or bool(self.image_wheels)
+
+    @cached_property
+    def interpreter(self) -> Interpreter | None:
+        """The target's Python, seen or as the image's lock tells it."""
+        if self.environment is not None:
+            found = self.environment.interpreter
+            return found if isinstance(found, Interpreter) else None
+        lock = self.image_lock
+        if lock is None:
+            return None
+        version = lock.base.python if lock.base else lock.python
+        return Interpreter(implementation="cpython", version=version, system=self.platform.os, machine=self.platform.machine)
+
+    @cached_property
     def installed(self) -> dict[str, list[Distribution]]:
-        """The distributions of the target, by name, in the order of sys.path."""
+        """The distributions of the target, by name, in the order of sys.path; those of its lock for an unread image."""
         environment = self.environment
         if environment is None:
-            return {}
+            return {
+                name: [Distribution(name=name, version=package.version, folder="")]
+                for name, (package, _) in self.image_wheels.items()
+            }
         found: dict[str, list[Distribution]] = {}
         rank = {site: at for at, site in enumerate(environment.layout.sites)}
         for distribution in sorted(

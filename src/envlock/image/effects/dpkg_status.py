@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envlock.image.tree import Installed, Tree
+from envlock.image.tree import Package, Tree
 
 _OWNER = "dpkg-status"
 
@@ -24,10 +24,10 @@ def _status(control: bytes) -> bytes:
     return f"{first}\nStatus: install ok installed\n{rest}\n".encode()
 
 
-def _qualified(package: Installed) -> str:
+def _qualified(package: Package) -> str:
     same = b"\nMulti-Arch: same" in package.control["control"]
     return f"{package.deb.name}:{package.deb.architecture}" if same else package.deb.name
 
 
-def _list(package: Installed) -> bytes:
-    return "".join(f"{path}\n" for path in ("/.", *(f"/{path}" for path in package.paths))).encode()
+def _list(package: Package) -> bytes:
+    return "".join(f"{path}\n" for path in ("/.", *(f"/{entry.path}" for entry, _ in package.entries))).encode()

@@ -94,7 +94,7 @@ def _libraries(tree: Tree, folder: str) -> list[str]:
         if elf is None or elf.bits != 64 or elf.machine != tree.machine:
             continue
         soname = elf.soname or name
-        if entry.kind == "symlink" and posixpath.basename(target) == soname:
+        if entry.kind == "symlink" and name.endswith(".so") and soname.startswith(name):
             # libfoo.so -> libfoo.so.1, for the link editor and for dlopen("libfoo.so").
             soname = name
         names.add(soname)

@@ -1,0 +1,89 @@
+"""Finished layers by their key: a blob and what is known of it, hashed again whenever it is used."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from envlock.errors import UsageError
+from envlock.image.layer import Layer
+from envlock.model.edges import Task
+
+_POLL_S = 0.2
+
+
+class LayerCache:
+    """Layers under ``<root>/<key>/``: `blob` and `layer.json`. Several processes and threads may share it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def blob(self, key: str) -> Path:
+        """Return where the blob of a key stands, or will stand."""
+        return self._root / key / "blob"
+
+    def known(self, key: str) -> Layer | None:
+        """Return what the cache says of a key, unchecked; None where it has nothing or nothing readable."""
+        try:
+            return msgspec.json.decode((self._root / key / "layer.json").read_bytes(), type=Layer)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def has(self, key: str) -> bool:
+        """Tell whether there is anything under a key, whole or not."""
+        return (self._root / key).exists()
+
+    def is_whole(self, key: str, layer: Layer) -> bool:
+        """Hash the blob."""
+        try:
+            with self.blob(key).open("rb") as file:
+                return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == layer.digest
+        except OSError:
+            return False
+
+    def keep(self, key: str, layer: Layer) -> None:
+        """Note what was written to `blob(key)`; UsageError (`write-failed`)."""
+        beside = self._root / key / ".layer.json"
+        try:
+            beside.write_bytes(msgspec.json.encode(layer))
+            beside.replace(self._root / key / "layer.json")
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise UsageError(
+                "write-failed", f"{beside.parent} cannot be written.", found=error.strerror or str(error)
+            ) from error
+
+    def drop(self, key: str) -> None:
+        """Remove what is under a key."""
+        shutil.rmtree(self._root / key, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def held(self, key: str, task: Task) -> Iterator[None]:
+        """Keep other processes and threads from making the same layer; `task` may end the wait by raising."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                "write-failed",
+                f"{self._root} cannot be written.",
+                found=error.strerror or str(error),
+                hint="Set ENVLOCK_CACHE_DIR to a folder that can be written.",
+            ) from error
+        lock = FileLock(self._root / f"{key}.lock")
+        while True:
+            try:
+                lock.acquire(timeout=_POLL_S)
+                break
+            except Timeout:
+                task.advance(0)
+        try:
+            yield
+        finally:
+            lock.release()

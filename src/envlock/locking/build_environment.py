@@ -1,0 +1,67 @@
+"""Unpacks the wheels that a build requires into one folder, which stands in for an environment (PEP 518)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from envlock.errors import IntegrityError
+from envlock.formats.contents import MAGIC
+from envlock.formats.wheel import WheelFile, open_wheel
+from envlock.model.artifact import Requirement
+
+LIB, BIN = "lib", "bin"
+_FOLDERS = {"site": LIB, "scripts": BIN, "data": ".", "headers": "include"}
+_LAUNCHER = """\
+#!{interpreter}
+import sys
+from {module} import {name}
+sys.exit({attr}())
+"""
+
+
+def install(requirements: Sequence[Requirement], wheels: Sequence[Path], folder: Path, *, interpreter: str) -> None:
+    """Unpack wheels into the new `folder`, its `lib` meant for PYTHONPATH and its `bin` for PATH.
+
+    `interpreter` is the path that scripts name, as it is inside the root. Raises IntegrityError (`build-requirement`)
+    where two of the wheels hold the same path, and what `formats.wheel` raises for damaged ones.
+    """
+    for name in (LIB, BIN):
+        (folder / name).mkdir(parents=True)
+    for name in ("python", "python3"):
+        (folder / BIN / name).symlink_to(interpreter)
+    for requirement, path in zip(requirements, wheels, strict=True):
+        with open_wheel(path, requirement.file) as wheel:
+            _unpack(wheel, folder, interpreter)
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o755)
+
+
+def _unpack(wheel: WheelFile, folder: Path, interpreter: str) -> None:
+    for entry in wheel.entries:
+        chunks = wheel.chunks(entry)
+        if entry.scheme == "scripts" and (text := b"".join(chunks)).startswith(MAGIC):
+            chunks = iter((f"#!{interpreter}\n".encode(), text.partition(b"\n")[2]))
+        elif entry.scheme == "scripts":
+            chunks = iter((text,))
+        target = folder / _FOLDERS[entry.scheme] / entry.path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file:
+                file.writelines(chunks)
+        except FileExistsError:
+            raise IntegrityError(
+                "build-requirement",
+                f"{wheel.filename} brings a file that another build requirement brings too.",
+                where=wheel.filename,
+                found=entry.path,
+            ) from None
+        target.chmod(0o755 if entry.executable or entry.scheme == "scripts" else 0o644)
+    for point in wheel.entry_points():
+        target = folder / BIN / point.name
+        name = point.attr.partition(".")[0]
+        target.write_text(
+            _LAUNCHER.format(interpreter=interpreter, module=point.module, name=name, attr=point.attr), "utf-8"
+        )
+        target.chmod(0o755)

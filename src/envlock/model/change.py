@@ -1,0 +1,65 @@
+"""What differs between two locks, ranked by what it does to results."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from envlock.model.finding import Impact
+
+Area = Literal["framework", "numerics", "accelerator", "model", "python", "settings", "package", "os", "image", "lock"]
+Kind = Literal["added", "removed", "changed", "rebuilt"]
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """A known numerical change between two releases of a package."""
+
+    subject: str
+    """The project as people write it, such as TensorFlow."""
+    before: str
+    after: str
+    text: str
+    what: tuple[str, ...] = ()
+    differ: int | None = None
+    """How many probes differ."""
+    probes: int = 0
+    conditions: str = ""
+    source: str = ""
+
+    @property
+    def measured(self) -> str:
+        """How it is known, in a few words."""
+        count = f"{self.differ} of {self.probes} probes differ; " if self.differ else ""
+        return f"{count}{self.conditions}; {self.source}"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One difference from an earlier lock to a later one."""
+
+    area: Area
+    kind: Kind
+    impact: Impact
+    subject: str
+    before: str
+    """Empty where it was not there."""
+    after: str
+    """Empty where it is no longer there."""
+    why: str
+    """Why it matters."""
+    facts: tuple[Fact, ...] = ()
+    brought_by: str = ""
+    """What made the resolver choose it, where that is known."""
+    rank: int
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """Two locks compared; `changes` stand in order of what they do to results."""
+
+    before: str
+    """How the user named the earlier lock."""
+    after: str
+    before_digest: str
+    after_digest: str
+    changes: tuple[Change, ...]
+    unchanged_packages: int

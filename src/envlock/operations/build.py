@@ -1,0 +1,299 @@
+"""Builds the image of a lock: plan, layers from the cache or anew, documents, `envlock.sum`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from envlock.errors import EnvlockError
+from envlock.formats.pylock import wheels_of
+from envlock.formats.tar import Entry
+from envlock.formats.wheel import WheelFile, open_wheel
+from envlock.image.base import Debs, base_members
+from envlock.image.install import Owned, check_conflicts, folder, installed_files, venv_skeleton
+from envlock.image.layer import Layer, LayerWriter, write_layer
+from envlock.image.layer_cache import LayerCache
+from envlock.image.oci import Image, image_index, platform_image
+from envlock.image.plan import PlannedLayer, image_of, plan_layers
+from envlock.image.sums import Sums, extend_sums, read_sums
+from envlock.image.wheel_layer import write_wheel_layer
+from envlock.model.artifact import Deb, Wheel
+from envlock.model.edges import Compiler, NoProgress, Progress, Task
+from envlock.model.lock import LockFile
+from envlock.model.platform import Platform
+
+_MOST_JOBS = 8
+"""Layers at a time: each costs some 30 MiB of memory, and the disk is the limit long before."""
+
+Wheels = Callable[[Wheel], Path]
+"""Returns the file of a locked wheel, its sha256 verified; asked only for wheels that a layer has to be built of."""
+Compilers = Callable[[Platform], AbstractContextManager[Compiler]]
+"""Opens the image's own interpreter of a platform; asked once, and only where bytecode has to be compiled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Materials:
+    """Where a build takes its inputs from, and where it keeps what it made."""
+
+    wheels: Wheels
+    debs: Debs
+    compilers: Compilers
+    layers: Path
+    """Folder of the layer cache."""
+    sums: Path | None
+    """`envlock.sum`, checked and extended; None for a build that nothing vouches for."""
+
+
+def build(
+    lock_file: LockFile,
+    platforms: Sequence[Platform] | None = None,
+    *,
+    materials: Materials,
+    progress: Progress | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+    jobs: int | None = None,
+    rebuild: bool = False,
+) -> Image:
+    """Return the image of a lock, all of its layers in the cache.
+
+    Args:
+        platforms: those of the lock, where None.
+        warn: told of cached layers that are not what they should be, which are built again.
+        jobs: layers at a time; one for each CPU where None. The bytes are always the same.
+        rebuild: use no layer of the cache.
+
+    Raises UsageError (`no-image`, `file-conflict`, `write-failed`), IntegrityError (`sums-mismatch`, `bad-stream`), and
+    what `materials` raises.
+    """
+    chosen = tuple(sorted(set(platforms or lock_file.lock.platforms)))
+    plans = {platform: plan_layers(lock_file, platform) for platform in chosen}
+    sums = read_sums(materials.sums) if materials.sums else Sums()
+    for platform in chosen:
+        if rebuild or (lock_file.digest, str(platform)) not in sums.images:
+            _check_conflicts(lock_file, platform, materials)
+    with _Site(lock_file, materials, sums, progress or NoProgress(), warn, rebuild) as site:
+        layers = site.layers(plans, jobs or _cpus())
+    image = _assemble(lock_file, plans, layers, LayerCache(materials.layers))
+    if materials.sums:
+        titles = {planned.key: planned.title for plan in plans.values() for planned in plan}
+        with LayerCache(materials.layers).held("sums", _Unwatched()):
+            extend_sums(materials.sums, _sums_of(image, layers), titles)
+    return image
+
+
+def _check_conflicts(lock_file: LockFile, platform: Platform, materials: Materials) -> None:
+    """Refuse wheels that hold other bytes for the same path, before anything is built.
+
+    An image that `envlock.sum` knows has passed this already, on whichever machine built it first.
+    """
+    base, _ = image_of(lock_file.lock)
+
+    def owned() -> Iterator[Owned]:
+        for entry, _ in venv_skeleton(base.python, base.interpreter):
+            if entry.kind != "dir":
+                yield Owned(path=entry.path, owner="the virtual environment", sha256="")
+        for _, wheel in wheels_of(lock_file.lock, platform):
+            with open_wheel(materials.wheels(wheel), wheel.name) as opened:
+                for file in installed_files(opened, lock_file.lock.python):
+                    yield Owned(path=file.path, owner=wheel.name, sha256=file.sha256)
+
+    check_conflicts(owned())
+
+
+def _assemble(
+    lock_file: LockFile,
+    plans: dict[Platform, tuple[PlannedLayer, ...]],
+    layers: dict[str, Layer],
+    cache: LayerCache,
+) -> Image:
+    images = tuple(
+        platform_image(
+            lock_file, platform, [layers[planned.key] for planned in plan], [planned.title for planned in plan]
+        )
+        for platform, plan in plans.items()
+    )
+    return Image(
+        lock_digest=lock_file.digest,
+        index=image_index(lock_file, images),
+        platforms=images,
+        files={layer.digest: cache.blob(key) for key, layer in layers.items()},
+    )
+
+
+def _sums_of(image: Image, layers: dict[str, Layer]) -> Sums:
+    manifests = {
+        (image.lock_digest, str(platform.platform)): platform.manifest.descriptor.digest for platform in image.platforms
+    }
+    return Sums(layers=layers, images=manifests)
+
+
+class _CancelledError(Exception):
+    """Ends the threads that are still building when one of them failed, or the user gave up."""
+
+
+class _Watched:
+    """Progress that stops the work it counts."""
+
+    def __init__(self, task: Task, stop: threading.Event) -> None:
+        self._task, self._stop = task, stop
+
+    def advance(self, amount: int = 1) -> None:
+        if self._stop.is_set():
+            raise _CancelledError
+        self._task.advance(amount)
+
+
+class _Unwatched:
+    """A wait that nobody watches and nothing ends."""
+
+    def advance(self, amount: int = 1) -> None:
+        pass
+
+
+class _Site:
+    """One build under way: several layers at a time, one compiler for each platform, opened when first needed."""
+
+    def __init__(
+        self,
+        lock_file: LockFile,
+        materials: Materials,
+        sums: Sums,
+        progress: Progress,
+        warn: Callable[[str], None],
+        rebuild: bool,
+    ) -> None:
+        self._lock_file = lock_file
+        self._materials = materials
+        self._cache = LayerCache(materials.layers)
+        self._sums = sums
+        self._progress = progress
+        self._warn = warn
+        self._rebuild = rebuild
+        self._stop = threading.Event()
+        self._compilers: dict[Platform, Compiler] = {}
+        self._opening = threading.Lock()
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._opened.close()
+
+    def layers(self, plans: dict[Platform, tuple[PlannedLayer, ...]], jobs: int) -> dict[str, Layer]:
+        """Return every layer by its key; where one fails, the others are ended first."""
+        with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="build") as threads:
+            futures: dict[str, Future[Layer]] = {}
+            for platform, plan in plans.items():
+                for planned in plan:
+                    if planned.key not in futures:
+                        futures[planned.key] = threads.submit(self._layer, platform, planned)
+            try:
+                wait(futures.values(), return_when=FIRST_EXCEPTION)
+            finally:
+                if any(not future.done() or future.exception() for future in futures.values()):
+                    self._stop.set()
+                    threads.shutdown(wait=True, cancel_futures=True)
+        _raise_first(futures)
+        return {key: future.result() for key, future in futures.items()}
+
+    def _layer(self, platform: Platform, planned: PlannedLayer) -> Layer:
+        total = sum(wheel.size for _, wheel in planned.wheels) or None
+        with self._progress.task(_short(planned.title), total, unit="bytes") as shown:
+            task = _Watched(shown, self._stop)
+            with self._cache.held(planned.key, task):
+                layer = None if self._rebuild else self._cached(planned)
+                if layer is None:
+                    self._cache.drop(planned.key)
+                    layer = self._written(platform, planned, task)
+                    self._cache.keep(planned.key, layer)
+                return layer
+
+    def _cached(self, planned: PlannedLayer) -> Layer | None:
+        """Return the cached layer if its bytes are what the cache, and `envlock.sum`, say."""
+        layer = self._cache.known(planned.key)
+        vouched = self._sums.layers.get(planned.key, layer)
+        if layer is not None and layer == vouched and self._cache.is_whole(planned.key, layer):
+            return layer
+        if self._cache.has(planned.key):
+            self._warn(f"The cached layer of {_short(planned.title)} is damaged; it is built again.")
+        return None
+
+    def _written(self, platform: Platform, planned: PlannedLayer, task: Task) -> Layer:
+        path = self._cache.blob(planned.key)
+        match planned.kind:
+            case "base":
+                return self._write_base(path, platform, task)
+            case "venv":
+                return self._write_venv(path)
+            case "wheels":
+                return self._write_wheels(path, platform, planned, task)
+            case "lock":
+                return self._write_lock(path)
+
+    def _write_base(self, path: Path, platform: Platform, task: Task) -> Layer:
+        base, config = image_of(self._lock_file.lock)
+        compiler = self._compiler(platform) if config.bytecode else None
+
+        def debs(deb: Deb) -> Path:
+            task.advance(0)
+            return self._materials.debs(deb)
+
+        bytecode = compiler.compile if compiler else None
+        members = base_members(base, platform, debs, bytecode=bytecode, progress=self._progress)
+        return write_layer(path, members, progress=task)
+
+    def _write_venv(self, path: Path) -> Layer:
+        base, _ = image_of(self._lock_file.lock)
+        with LayerWriter(path) as writer:
+            for entry, body in venv_skeleton(base.python, base.interpreter):
+                writer.stored(entry, [body]) if entry.kind == "file" else writer.add(entry)
+            return writer.finish()
+
+    def _write_wheels(self, path: Path, platform: Platform, planned: PlannedLayer, task: Task) -> Layer:
+        _, config = image_of(self._lock_file.lock)
+        compiler = self._compiler(platform) if config.bytecode else None
+        with ExitStack() as files:
+            wheels: list[WheelFile] = []
+            for _, wheel in planned.wheels:
+                wheels.append(files.enter_context(open_wheel(self._materials.wheels(wheel), wheel.name)))
+            return write_wheel_layer(path, wheels, self._lock_file.lock.python, compiler=compiler, progress=task)
+
+    def _write_lock(self, path: Path) -> Layer:
+        raw = self._lock_file.raw
+        name = f"opt/envlock/pylock.{self._lock_file.lock.env}.toml"
+        with LayerWriter(path) as writer:
+            writer.add(folder("opt/envlock"))
+            writer.stored(Entry(path=name, kind="file", mode=0o644, size=len(raw)), [raw])
+            return writer.finish()
+
+    def _compiler(self, platform: Platform) -> Compiler:
+        with self._opening:
+            if platform not in self._compilers:
+                self._compilers[platform] = self._opened.enter_context(self._materials.compilers(platform))
+            return self._compilers[platform]
+
+
+def _raise_first(futures: dict[str, Future[Layer]]) -> None:
+    """Raise what went wrong in the lowest layer that failed, an error of ours before any other."""
+    errors = [error for future in futures.values() if not future.cancelled() and (error := future.exception())]
+    causes = [error for error in errors if not isinstance(error, _CancelledError)]
+    causes.sort(key=lambda error: not isinstance(error, EnvlockError))
+    if causes:
+        raise causes[0]
+
+
+def _short(title: str) -> str:
+    names = title.split(", ")
+    return title if len(names) < 3 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _cpus() -> int:
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(available, _MOST_JOBS)
