@@ -73,6 +73,7 @@ def command(
             jobs=jobs,
             rebuild=rebuild,
         )
+        written: list[str] = []
         row = {
             "env": name,
             "lock": f"sha256:{lock_file.digest}",
@@ -81,15 +82,14 @@ def command(
                 str(one.platform): {"manifest": one.manifest.descriptor.digest, "image": one.image_id}
                 for one in image.platforms
             },
-            "outputs": [],
+            "outputs": written,
         }
         if not as_json:
             _print(name, image)
         for kind, where in targets or [("oci", str(manifest.folder / ".envlock" / "images" / name))]:
-            written = _write(kind, where, image, name, tags, edges.progress)
-            row["outputs"].append(written)
+            written.append(_write(kind, where, image, name, tags, edges.progress))
             if not as_json:
-                click.echo(f"  written   {written}")
+                click.echo(f"  written   {written[-1]}")
         rows.append(row)
     if as_json:
         click.echo(json.dumps({"schema": 1, "images": rows}, indent=2))

@@ -98,6 +98,18 @@ def main() -> NoReturn:
         what = "The disk is full." if full else f"{error.strerror or error}."
         _say(EnvlockError("disk-full" if full else "io-error", what, where=str(error.filename or "")))
         code = 2
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a sentence
+        if os.environ.get("ENVLOCK_DEBUG"):
+            raise
+        _say(
+            EnvlockError(
+                "internal-error",
+                "envlock failed in a way that it should not; this is a fault of envlock, not of yours.",
+                found=f"{type(error).__name__}: {error}",
+                hint="Run it again with ENVLOCK_DEBUG=1 and report what it prints.",
+            )
+        )
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 

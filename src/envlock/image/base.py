@@ -14,7 +14,7 @@ from envlock.model.edges import NoProgress, Progress
 from envlock.model.lock import Base
 from envlock.model.platform import Platform
 
-_THREADS = 4
+_THREADS = 2
 """xz is the bottleneck, and inflating leaves the interpreter's lock alone."""
 Debs = Callable[[Deb], Path]
 """Returns the file of a package, its sha256 verified; called from several threads."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def _problem(elf: Elf, platform: Platform, glibc: str, brought: set[str], base: 
 
 def _has_library(base: Path, name: str, platform: Platform) -> bool:
     folders = [*_LIBRARY_FOLDERS, f"lib/{platform.multiarch}", f"usr/lib/{platform.multiarch}"]
-    return any((base / folder / name).exists(follow_symlinks=False) for folder in folders)
+    return any(os.path.lexists(base / folder / name) for folder in folders)
 
 
 def _unfit(wheel: str, why: str, found: str, expected: str = "") -> EnvlockError:

@@ -6,16 +6,18 @@ import hashlib
 import importlib.resources
 import json
 import os
-import stat
+import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
-from envlock.errors import EnvlockError, UsageError
+from envlock.errors import UsageError
 from envlock.formats.sdist import EPOCH, unpack_sdist
 from envlock.locking import build_environment, built_wheel
 from envlock.model.artifact import Build, Requirement, Sdist
@@ -39,6 +41,8 @@ _LEGACY_REQUIRES = ["setuptools>=40.8.0"]  # PEP 517, with pip's floor; that bac
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 _TAIL_LINES = 25
 
+_Version = Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d+$")]
+
 Requires = Callable[[Sequence[str]], tuple[list[Requirement], list[Path]]]
 """Resolves PEP 508 build requirements to exact wheels at hand, as of the lock's cutoff."""
 
@@ -53,7 +57,7 @@ class BuiltWheel(msgspec.Struct, frozen=True, kw_only=True):
     build: Build
 
 
-class BuildSystem(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+class _BuildSystem(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """The table [build-system] of a pyproject.toml (PEP 518, PEP 517)."""
 
     requires: list[str]
@@ -64,9 +68,9 @@ class BuildSystem(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What `data/in_root/run_hook.py` writes."""
 
-    result: Any
-    python: str
-    glibc: str
+    result: str | list[str]
+    python: _Version
+    glibc: _Version
     machine: str
 
 
@@ -84,21 +88,37 @@ def build_wheel(
     base: Path | None = None,
     twice: bool = False,
 ) -> BuiltWheel:
-    """Build one wheel of `sdist` inside `root` and put it, checked, below `destination`.
+    """Build the wheel of `sdist` inside `root` and put it, checked, below `destination`.
 
-    `base` is the root that the wheel is to run in (`root` itself by default): each library it needs must be there.
-    With `twice` it is built a second time, and must come out the same. The log stays as `<name>-<version>.log` in
-    `destination`. Raises UsageError (`build-failed`, `bad-pyproject`, `wheel-unfit`, `not-reproducible`),
-    IntegrityError (`bad-sdist`), and what the sandbox raises.
+    `base` is the root that the wheel is to run in (`root` itself where it is None): each library it needs must be
+    there. With `twice` it is built a second time, and must come out the same. The log stays in `destination` as
+    `<name>-<version>.log`. Raises UsageError (`build-failed`, `bad-pyproject`, `wheel-unfit`, `not-reproducible`),
+    IntegrityError (`bad-sdist`, `build-requirement`), and what the sandbox raises.
     """
-    log = destination / f"{name}-{version}.log"
-    log.unlink(missing_ok=True)
-    steps = _Steps(f"{name} {version}", sdist, root, sandbox, interpreter, log)
-    with progress.task(f"{name} {version}: finding out what its build needs"):
-        exact, wheels = steps.requirements(requires)
+    destination.mkdir(parents=True, exist_ok=True)
+    workshop = _Workshop(f"{name} {version}", sdist, root, sandbox, interpreter, destination / f"{name}-{version}.log")
+    workshop.log.write_bytes(b"")
+    with progress.task(f"{name} {version}: what its build requires"):
+        exact, wheels = workshop.requirements(requires)
+
+    def build() -> tuple[Path, str]:
+        with workshop.bench(exact, wheels) as bench:
+            answer = bench.call("build_wheel", f"{PLACE}/out", None, None)
+            wheel = bench.wheel(answer)
+            built_wheel.check(
+                wheel,
+                name=name,
+                version=version,
+                python=answer.python,
+                glibc=answer.glibc,
+                platform=Platform.of_machine(answer.machine),
+                base=base or root,
+            )
+            return _keep(wheel, destination)
+
     with progress.task(f"{name} {version}: building"):
-        found, sha256 = steps.build(exact, wheels, name=name, version=version, base=base or root, into=destination)
-        again = steps.build(exact, wheels, name=name, version=version, base=base or root, into=destination)[1] if twice else sha256
+        path, sha256 = build()
+        again = build()[1] if twice else sha256
     if again != sha256:
         raise UsageError(
             "not-reproducible",
@@ -106,9 +126,154 @@ def build_wheel(
             where=sdist.name,
             expected=f"sha256 {sha256}",
             found=f"sha256 {again}",
-            hint="Lock a version that has a wheel, or give a wheel by find-links.",
+            hint="Lock a version that has a wheel, or give a wheel of your own by find-links.",
         )
-    with sdist.open("rb") as file:
-        source = Sdist(name=sdist.name, size=sdist.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
-    build = Build(sdist=source, requires=tuple(sorted(exact, key=lambda requirement: requirement.name)))
-    return BuiltWheel(path=found, name=found.name, sha256=sha256, size=found.stat().st_size, build=build)
+    source = Sdist(name=sdist.name, size=sdist.stat().st_size, sha256=_sha256(sdist))
+    build_inputs = Build(sdist=source, requires=tuple(sorted(exact, key=lambda requirement: requirement.name)))
+    return BuiltWheel(path=path, name=path.name, sha256=sha256, size=path.stat().st_size, build=build_inputs)
+
+
+@dataclass(frozen=True)
+class _Workshop:
+    """What all steps of one build share."""
+
+    label: str
+    sdist: Path
+    root: Path
+    sandbox: Sandbox
+    interpreter: str
+    log: Path
+
+    def requirements(self, resolve: Requires) -> tuple[list[Requirement], list[Path]]:
+        """Return the wheels that the build requires: what pyproject.toml names, and what its backend asks for."""
+        with tempfile.TemporaryDirectory(dir=self.log.parent, prefix=".sdist-") as folder:
+            named = _build_system(unpack_sdist(self.sdist, Path(folder, "source")), self.label).requires
+        exact, wheels = resolve(named)
+        with self.bench(exact, wheels) as bench:
+            asked = bench.call("get_requires_for_build_wheel", None).result
+        if isinstance(asked, str):
+            raise self.failure("its backend asks for a text instead of a list of requirements")
+        return resolve([*named, *asked]) if asked else (exact, wheels)
+
+    @contextmanager
+    def bench(self, requirements: Sequence[Requirement], wheels: Sequence[Path]) -> Iterator[_Bench]:
+        """Lay out a new work folder: the source as it was published, what the build requires, a home."""
+        # The build may leave folders without write permission, or with more than their owner's files.
+        with tempfile.TemporaryDirectory(dir=self.log.parent, prefix=".build-", ignore_cleanup_errors=True) as folder:
+            work = Path(folder)
+            for part in ("home", "out"):
+                (work / part).mkdir()
+                (work / part).chmod(0o755)
+            source = unpack_sdist(self.sdist, work / "source")
+            build_environment.install(requirements, wheels, work / "environment", interpreter=self.interpreter)
+            yield _Bench(self, work, f"{PLACE}/source/{source.name}", _build_system(source, self.label))
+
+    def failure(self, why: str) -> UsageError:
+        """Return the error of a build, with the end of its log."""
+        lines = self.log.read_text("utf-8", "replace").rstrip().splitlines()[-_TAIL_LINES:]
+        return UsageError(
+            "build-failed",
+            f"{self.label} could not be built from its source distribution: {why}.",
+            where=str(self.log),
+            found="\n".join(lines),
+            hint="Add what it needs to the recipe's build-packages, or lock a version that has a wheel.",
+        )
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """One work folder, and the commands that run with it mounted at `PLACE`."""
+
+    workshop: _Workshop
+    work: Path
+    source: str
+    system: _BuildSystem
+
+    def call(self, hook: str, *arguments: str | None) -> _Answer:
+        """Call a hook of the backend; UsageError (`build-failed`) with the end of the log where it fails."""
+        request = {
+            "hook": hook,
+            "arguments": arguments,
+            "source": self.source,
+            "backend": self.system.build_backend,
+            "backend_path": self.system.backend_path,
+            "answer": f"{PLACE}/answer.json",
+        }
+        shop = self.workshop
+        script = importlib.resources.files("envlock").joinpath("data/in_root/run_hook.py").read_text("utf-8")
+        process = shop.sandbox.start(
+            shop.root,
+            [shop.interpreter, "-c", script, json.dumps(request)],
+            environment=ENVIRONMENT,
+            binds={PLACE: self.work},
+        )
+        try:
+            status = _record(process, shop.log)
+        finally:
+            process.kill()
+            process.wait()
+        if status != 0:
+            raise shop.failure(f"{hook} ended with status {status}")
+        try:
+            return msgspec.json.decode(_read(self.work / "answer.json"), type=_Answer)
+        except (OSError, msgspec.DecodeError) as error:
+            raise shop.failure(f"{hook} left no answer ({error})") from None
+
+    def wheel(self, answer: _Answer) -> Path:
+        """Return the wheel that the backend says it made, a plain file."""
+        made = sorted(entry.name for entry in os.scandir(self.work / "out") if entry.is_file(follow_symlinks=False))
+        if made != [answer.result]:
+            raise self.workshop.failure(f"it should have made one wheel, and made {', '.join(made) or 'none'}")
+        return self.work / "out" / made[0]
+
+
+def _build_system(source: Path, label: str) -> _BuildSystem:
+    try:
+        table = tomllib.loads((source / "pyproject.toml").read_text("utf-8")).get("build-system")
+        return _BuildSystem(requires=_LEGACY_REQUIRES) if table is None else msgspec.convert(table, _BuildSystem)
+    except FileNotFoundError:
+        return _BuildSystem(requires=_LEGACY_REQUIRES)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise UsageError(
+            "bad-pyproject",
+            f"The pyproject.toml of {label} cannot be read.",
+            where=f"{source.name}/pyproject.toml",
+            found=str(error),
+            hint="Lock another version of the package.",
+        ) from None
+
+
+def _record(process: Process, log: Path) -> int:
+    """Copy what a process says to the log until it ends; return its exit status.
+
+    run_hook.py sends everything to stdout, so that stderr holds what the interpreter says before and after it, which
+    is less than a pipe takes.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.close()
+    with log.open("ab") as file, process.stdout, process.stderr:
+        shutil.copyfileobj(process.stdout, file)
+        shutil.copyfileobj(process.stderr, file)
+    return process.wait()
+
+
+def _read(path: Path) -> bytes:
+    """Read a file of the work folder, where a hostile build may have left a link in its place."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        return file.read()
+
+
+def _keep(wheel: Path, destination: Path) -> tuple[Path, str]:
+    sha256 = _sha256(wheel)
+    kept = destination / sha256[:16] / wheel.name
+    kept.parent.mkdir(exist_ok=True)
+    wheel.chmod(0o644)
+    return wheel.replace(kept), sha256
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+

@@ -28,6 +28,12 @@ class Platform(msgspec.Struct, frozen=True, order=True):
             )
         return cls(os, architecture)
 
+    @classmethod
+    def of_machine(cls, machine: str) -> Platform:
+        """Return the Linux platform whose kernel gives `machine` as its name; UsageError as from `parse`."""
+        names = {kernel: name for name, kernel in _MACHINES.items()}
+        return cls.parse(f"linux/{names.get(machine, machine)}")
+
     def __str__(self) -> str:
         return f"{self.os}/{self.architecture}"
 

@@ -240,18 +240,19 @@ def _build(
 ) -> tuple[Wheel, Build]:
     sdist = fetch_selected(row, edges.downloads, edges.artifacts, edges.progress)
     root = unpacked_root(base, platform, edges, build=True)
-    with edges.progress.task(f"Building {row.name}"):
-        built = build_wheel(
-            sdist,
-            name=row.package,
-            version=row.version,
-            root=root,
-            sandbox=edges.sandbox,
-            requires=build_requirements(base, python, platform, cutoff, edges),
-            interpreter=base.interpreter,
-            destination=edges.artifacts.folder("built"),
-            progress=edges.progress,
-        )
+    built = build_wheel(
+        sdist,
+        name=row.package,
+        version=row.version,
+        root=root,
+        sandbox=edges.sandbox,
+        requires=build_requirements(base, python, platform, cutoff, edges),
+        interpreter=base.interpreter,
+        destination=edges.artifacts.folder("built"),
+        progress=edges.progress,
+        base=unpacked_root(base, platform, edges, build=False),
+        twice=True,
+    )
     path = edges.artifacts.put(built.path, built.sha256, built.name)
     selected = msgspec.structs.replace(
         row, kind="wheel", name=built.name, sha256=built.sha256, url=None, path=str(path)

@@ -108,18 +108,18 @@ class Wheels:
             return list(build.requires), requires
 
         root = unpacked_root(base, self._platform, edges, build=True)
-        with edges.progress.task(f"Building {wheel.name} again"):
-            built = build_wheel(
-                sdist,
-                name=package.name,
-                version=package.version,
-                root=root,
-                sandbox=edges.sandbox,
-                requires=locked,
-                interpreter=base.interpreter,
-                destination=edges.artifacts.folder("built"),
-                progress=edges.progress,
-            )
+        built = build_wheel(
+            sdist,
+            name=package.name,
+            version=package.version,
+            root=root,
+            sandbox=edges.sandbox,
+            requires=locked,
+            interpreter=base.interpreter,
+            destination=edges.artifacts.folder("built"),
+            progress=edges.progress,
+            base=unpacked_root(base, self._platform, edges, build=False),
+        )
         if built.sha256 != wheel.sha256:
             raise IntegrityError(
                 "rebuild-mismatch",

@@ -1,0 +1,53 @@
+"""file-tampered: the bytes of an installed file contradict the locked wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envlock.model.finding import Finding, Rule
+from envlock.verify.case import Case
+
+RULE = Rule(
+    id="file-tampered",
+    family="FILE",
+    title="Every installed file has the bytes that the locked wheel holds.",
+    why="The version is right and the code is not: nothing but the bytes shows it.",
+    nature="integrity",
+    impact="security",
+    source="The lock's `contents` digest; the wheel's RECORD, known by its digest, names the file.",
+)
+_SHOWN = 20
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Yield a finding for each file of a locked package whose bytes are not the wheel's."""
+    for name, proof in case.proofs.items():
+        if proof.state != "contradicted":
+            continue
+        influence = case.influence(name)
+        bad = [blemish for blemish in proof.blemishes if blemish.kind != "missing"]
+        for at, blemish in enumerate(bad):
+            more = len(bad) - at - 1 if at == _SHOWN - 1 else 0
+            shown = case.shown(blemish.path)
+            rewritten = "; RECORD was rewritten to match" if blemish.covered and blemish.kind == "changed" else ""
+            yield RULE.finding(
+                f"{name}: {shown}",
+                expected=blemish.expected,
+                found=blemish.found + rewritten + (f"; and {more} more files" if more else ""),
+                fix=case.reinstall(),
+                why=_why(blemish.kind, influence.impact == "results"),
+                package=name,
+                path=shown,
+                impact="results" if influence.impact == "results" else "security",
+                rank=influence.rank,
+            )
+            if more:
+                break
+
+
+def _why(kind: str, results: bool) -> str:
+    if kind == "unnamed":
+        return "The files together are not the locked wheel's, though RECORD agrees with them; the wheel's own RECORD would name the file."
+    if kind == "added":
+        return "RECORD lists a file that the locked wheel does not hold."
+    return "It takes part in computing the results." if results else RULE.why

@@ -1,0 +1,76 @@
+"""launcher-altered: a generated script is not what an installer writes for its entry point."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from envlock.formats.launcher import body_of, launchers
+from envlock.model.finding import Finding, Rule
+from envlock.verify.case import Case
+from envlock.verify.proof import Proof
+
+RULE = Rule(
+    id="launcher-altered",
+    family="FILE",
+    title="Launchers are what an installer writes for their entry point and this interpreter, and nothing else.",
+    why="It is the first code that runs, and no wheel vouches for its bytes.",
+    nature="integrity",
+    impact="security",
+    source="Entry points specification; the texts of uv, pip, installer and envlock's images",
+)
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Yield a finding for each launcher or rewritten script with other bytes, or for another interpreter."""
+    environment = case.environment
+    if environment is None or not environment.hashed or _WINDOWS.match(environment.layout.prefix):
+        return  # on Windows launchers are programs; file hashes in RECORD are all there is
+    for name, proof in case.proofs.items():
+        if proof.state in ("rebuilt", "unproven"):
+            continue
+        for path, expected, found in [*_generated(case, proof), *_rewritten(case, proof)]:
+            yield RULE.finding(
+                f"{name}: {case.shown(path)}",
+                expected=expected,
+                found=found,
+                fix=case.reinstall(),
+                package=name,
+                path=case.shown(path),
+                rank=case.influence(name).rank,
+            )
+
+
+def _generated(case: Case, proof: Proof) -> Iterator[tuple[str, str, str]]:
+    files = case.environment.files if case.environment else {}
+    for path, script in sorted(proof.claim.launchers.items()):
+        file = files.get(path)
+        if file is None or case.owners.get(path, proof.distribution).name != proof.distribution.name:
+            continue
+        expected = f"the launcher of {script.module}:{script.attr}"
+        if file.content is None:
+            yield path, expected, file.problem or "something that is no script"
+            continue
+        body = body_of(file.content, case.shebangs)
+        if body is None:
+            yield path, _interpreters(case), _first_line(file.content)
+        elif body not in set(launchers(script)):
+            yield path, expected, "another text"
+
+
+def _rewritten(case: Case, proof: Proof) -> Iterator[tuple[str, str, str]]:
+    files = case.environment.files if case.environment else {}
+    for path in proof.shebangs:
+        yield path, _interpreters(case), _first_line(files[path].content or b"")
+
+
+def _interpreters(case: Case) -> str:
+    environment = case.environment
+    return f"#!{environment.layout.pythons[0]}" if environment and environment.layout.pythons else "#!python"
+
+
+def _first_line(text: bytes) -> str:
+    lines = text.split(b"\n", 2)
+    line = lines[1] if lines[0] == b"#!/bin/sh" and len(lines) > 1 else lines[0]
+    return ascii(line[:200].decode("utf-8", "replace"))[1:-1]

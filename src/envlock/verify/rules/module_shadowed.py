@@ -1,0 +1,106 @@
+"""module-shadowed: an unrecorded module stands before, or inside, a locked package."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from functools import cached_property
+
+from envlock.model.finding import Finding, Rule
+from envlock.verify.case import Case
+
+RULE = Rule(
+    id="module-shadowed",
+    family="FILE",
+    title="No module that the lock does not know takes the name of a locked one or stands inside a locked package.",
+    why="It is imported instead of, or as a part of, the locked code.",
+    impact="results",
+    source="importlib: packages before modules, extension modules before sources",
+)
+IMPORTABLE = (".py", ".pyc", ".so", ".pyd")
+_STARTUP = ("sitecustomize", "usercustomize")
+
+
+class Packages:
+    """Where the locked packages have their modules."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    @cached_property
+    def tops(self) -> dict[str, str]:
+        """Import name to locked package, for what stands right below a site."""
+        found: dict[str, str] = {}
+        for inside, name in self._locked:
+            first, slash, _ = inside.partition("/")
+            if first.endswith((".dist-info", ".libs", ".data")) or not (slash or first.endswith(IMPORTABLE)):
+                continue
+            found.setdefault(first if slash else first.split(".", 1)[0], name)
+        return found
+
+    @cached_property
+    def folders(self) -> dict[str, str]:
+        """Folder (below its site) of every regular package to the locked package that brings its __init__."""
+        return {
+            posixpath.dirname(inside): name
+            for inside, name in self._locked
+            if posixpath.basename(inside).startswith("__init__.")
+        }
+
+    @cached_property
+    def shared(self) -> dict[str, str]:
+        """Folder that holds files of a locked package without being a regular package: a namespace, or data."""
+        return {
+            folder: name
+            for inside, name in self._locked
+            if (folder := posixpath.dirname(inside)) and folder not in self.folders
+        }
+
+    @cached_property
+    def _locked(self) -> list[tuple[str, str]]:
+        environment = self._case.environment
+        sites = environment.layout.sites if environment else ()
+        return [
+            (path[len(site) + 1 :], distribution.name)
+            for path, distribution in self._case.owners.items()
+            if distribution.name in self._case.locked
+            for site in sites
+            if path.startswith(site + "/")
+        ]
+
+
+def shadows(packages: Packages, inside: str) -> str:
+    """Say how an unrecorded file, by its path below its site, gets in the way of a locked package; empty if not."""
+    if not inside.endswith(IMPORTABLE) or "/__pycache__/" in f"/{inside}":
+        return ""
+    folder, name = posixpath.split(inside)
+    top = inside.split("/", 1)[0].split(".", 1)[0]
+    if folder in packages.folders:
+        return f"inside {packages.folders[folder]}"
+    if name.startswith("__init__.") and folder in packages.shared:
+        return f"makes a package of the namespace of {packages.shared[folder]}"
+    if top in packages.tops and top not in _STARTUP and (not folder or name.startswith("__init__.")) and folder in ("", top):
+        return f"has the name of a module of {packages.tops[top]}"
+    return ""
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Yield a finding for each unrecorded file, and each file of an extra package, that meddles with a locked one."""
+    environment = case.environment
+    if environment is None or not environment.walked:
+        return
+    packages = Packages(case)
+    for path in sorted(environment.files):
+        owner = case.owners.get(path)
+        if (owner is None and path not in case.unclaimed) or (owner is not None and owner.name in case.locked):
+            continue
+        site = next((site for site in environment.layout.sites if path.startswith(site + "/")), None)
+        if site is None or not (how := shadows(packages, path[len(site) + 1 :])):
+            continue
+        yield RULE.finding(
+            case.shown(path),
+            expected="no such module in the lock",
+            found=how + (f" (package {owner.name}, not locked)" if owner else ""),
+            fix=f"rm {case.shown(path)}" if case.image is None else case.sync,
+            path=case.shown(path),
+        )

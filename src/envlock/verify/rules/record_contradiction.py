@@ -1,0 +1,106 @@
+"""record-contradiction: an installed RECORD is not true of files that are themselves proven."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from envlock.formats.dist_info import SIGNATURES
+from envlock.model.finding import Finding, Rule
+from envlock.model.observation import Environment
+from envlock.verify.case import Case
+from envlock.verify.proof import Claim, Proof
+
+RULE = Rule(
+    id="record-contradiction",
+    family="FILE",
+    title="Every row of an installed RECORD is true.",
+    why="Whatever reads RECORD next, an uninstall among them, acts on a forged or damaged list.",
+    nature="integrity",
+    impact="security",
+    source="Recording installed projects, packaging.python.org",
+)
+_PYC = re.compile(r"(?P<folder>.*/|)__pycache__/(?P<module>[^/]+?)\.(?P<tag>[a-z]+-?[0-9-]+)(\.opt-[12])?\.pyc")
+_LENGTHS = {"sha224": 38, "sha256": 43, "sha384": 64, "sha512": 86}
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Yield one finding for each RECORD of a proven package that contradicts the package's files."""
+    environment = case.environment
+    if environment is None:
+        return
+    for name, proof in case.proofs.items():
+        if proof.state != "proven" or (problem := _problem(proof, environment)) is None:
+            continue
+        path = case.shown(f"{proof.distribution.folder}/RECORD")
+        yield RULE.finding(
+            f"{name}: {path}",
+            expected="rows that are true of the files, which are the locked wheel's",
+            found=problem,
+            fix=case.reinstall(),
+            package=name,
+            path=path,
+            rank=case.influence(name).rank,
+        )
+
+
+def _problem(proof: Proof, environment: Environment) -> str | None:
+    """Return the first thing that is wrong with the RECORD of a proven package."""
+    claim = proof.claim
+    if claim.record is None:
+        return "there is none, or it cannot be read"
+    if claim.record.malformed:
+        return f"a line that claims nothing: {claim.record.malformed[0][:120]!r}"
+    if len(claim.rows) != len(claim.record.rows):
+        return "two rows for one file"
+    own = f"{proof.distribution.folder}/"
+    tags = set()
+    for path, row in claim.rows.items():
+        file = environment.files.get(path)
+        if not row.hash:
+            if path.endswith(".pyc"):
+                match = _PYC.fullmatch(path)
+                if match:
+                    tags.add(match["tag"])
+                    source = f"{match['folder']}{match['module']}.py"
+                    if source not in claim.rows:
+                        return f"row {row.path!r} is the bytecode of no file of the package"
+                elif file is None:
+                    return f"row {row.path!r} names no file"
+            elif path not in {own + name for name in SIGNATURES}:
+                return f"row {row.path!r} has no hash"
+            elif row.size is not None and (file is None or posixpath.basename(path) == "RECORD"):
+                return f"row {row.path!r} has a size and no hash"
+            continue
+        if file is None:
+            if path in claim.launchers or path.endswith(".pyc"):
+                continue  # file-missing tells it, a missing cache is nothing
+            return f"row {row.path!r} names no file"
+        algorithm, _, digest = row.hash.partition("=")
+        if len(digest.rstrip("=")) != _LENGTHS.get(algorithm):
+            return f"row {row.path!r} has the hash {row.hash!r}"
+        if path.endswith(".pyc") and file.sha256 != row.sha256:
+            continue  # compiled again since; bytecode-altered judges it
+        if algorithm == "sha256" and file.sha256 != row.sha256:
+            return f"row {row.path!r} has another sha256 than the file"
+        if row.size is not None and row.size != file.size:
+            return f"row {row.path!r} gives {row.size} bytes, the file has {file.size}"
+        if row.size is None:
+            return f"row {row.path!r} has no size"
+    if len(tags) > 1:
+        return f"it lists bytecode of several interpreters: {', '.join(sorted(tags))}"
+    return _unlisted(proof, claim, environment)
+
+
+def _unlisted(proof: Proof, claim: Claim, environment: Environment) -> str | None:
+    """Name a file of the package that RECORD does not list."""
+    listed = sum(1 for path in claim.payload() if path in environment.files)
+    if proof.files > listed:
+        return f"it lists {listed} of the wheel's {proof.files} files"
+    for path in sorted(claim.launchers):
+        if path in environment.files and path not in claim.rows:
+            return f"it does not list {posixpath.basename(path)!r}"
+    if f"{proof.distribution.folder}/RECORD" not in claim.rows:
+        return "it does not list itself"
+    return None
