@@ -123,7 +123,10 @@ def change_root(root: str, binds: Mapping[str, str]) -> None:
         pass
     mount("tmpfs", "/root/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     for target, source in sorted(binds.items()):
-        os.makedirs(f"/root{target}", exist_ok=True)
+        try:
+            os.makedirs(f"/root{target}", exist_ok=True)
+        except OSError as error:
+            raise Failed("bind", OSError(error.errno, "", target)) from error
         bind(f"/host{source}", f"/root{target}", writable=True)
     mount("none", "/root", None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     os.chdir("/root")

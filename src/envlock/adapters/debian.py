@@ -179,7 +179,7 @@ def _deb822(text: str) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _resolved(uri: str) -> list[str]:
-    """Return the URIs that a source stands for: Debian's cloud images list theirs in files (apt-transport-mirror(1))."""
+    """Return the URIs that a source stands for: cloud images list theirs in files (apt-transport-mirror(1))."""
     if not uri.startswith("mirror+file:"):
         return [uri]
     try:

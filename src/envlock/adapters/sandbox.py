@@ -47,10 +47,14 @@ class NamespaceSandbox:
     ) -> Process:
         """Start `argv` inside `root`, see `model.edges.Sandbox`.
 
-        Raises UnverifiableError (`no-namespaces`, `foreign-architecture`) and UsageError (`not-in-root`).
+        A bind's place is a folder of the root, or one whose first part the root does not have. Raises
+        UnverifiableError (`no-namespaces`, `foreign-architecture`) and UsageError (`not-in-root`, `no-folder`).
         """
         if sys.platform != "linux":
             raise _no_namespaces(f"{sys.platform} has none", "Use Linux, or a Linux virtual machine.")
+        for folder in (root, *(binds or {}).values()):
+            if not folder.is_dir():
+                raise UsageError("no-folder", "A folder to run in is not there.", where=str(folder))
         request = {
             "root": str(root.resolve()),
             "argv": list(argv),
@@ -109,6 +113,14 @@ def _refusal(failure: Failure, root: Path) -> EnvlockError:
         )
     if failure.step == "exec":
         return UsageError("not-in-root", f"{failure.path} cannot be run in its root.", where=str(root), found=reason)
+    if failure.step == "bind":
+        return UsageError(
+            "not-in-root",
+            f"Nothing can be mounted at {failure.path}.",
+            where=str(root),
+            expected="a folder of the root, or one that can be made at its top",
+            found=reason,
+        )
     at = f" {failure.path}" if failure.path else ""
     return _no_namespaces(f"{failure.step}{at}: {reason}", _next_step())
 

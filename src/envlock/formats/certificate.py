@@ -8,7 +8,8 @@ import re
 
 _PEM = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL)
 _SEQUENCE, _SET, _UTF8 = 0x30, 0x31, 0x0C
-_TEXT = {0x0C: "utf-8", 0x13: "latin-1", 0x14: "latin-1", 0x16: "latin-1", 0x1A: "latin-1", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
+_LATIN = dict.fromkeys((0x13, 0x14, 0x16, 0x1A), "latin-1")
+_TEXT = {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be", **_LATIN}
 """Encodings of the string types that OpenSSL makes canonical (ASN1_MASK_CANON in crypto/x509/x_name.c)."""
 
 
@@ -22,7 +23,8 @@ def subject_hash(pem: bytes) -> str:
         fields = _elements(_elements(certificate)[0][1])
         # version [0] is optional; then serial number, signature, issuer, validity, subject (RFC 5280, 4.1).
         subject = fields[5 if fields[0][0] == 0xA0 else 4]
-        names = b"".join(_der(_SET, b"".join(sorted(map(_canonical, _elements(rdn))))) for _, rdn in _elements(subject[1]))
+        sets = (sorted(map(_canonical, _elements(rdn))) for _, rdn in _elements(subject[1]))
+        names = b"".join(_der(_SET, b"".join(attributes)) for attributes in sets)
     except (IndexError, UnicodeDecodeError) as error:
         raise ValueError(f"damaged certificate: {error}") from error
     return hashlib.sha1(names, usedforsecurity=False).digest()[3::-1].hex()

@@ -1,4 +1,4 @@
-"""ELF shared objects: what a dynamic linker would read of them, without trusting an offset (ELF gABI, chapters 4, 5)."""
+"""ELF shared objects: what a dynamic linker reads of them, without trusting an offset (ELF gABI, chapters 4 and 5)."""
 
 from __future__ import annotations
 

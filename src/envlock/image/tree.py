@@ -296,4 +296,3 @@ class Tree:
                     raise IntegrityError("bad-deb", "A hard link leads nowhere.", where=f"{node.owner}: {path}")
                 first[node.entry.link] = min(first.get(node.entry.link, node.entry.link), path, key=str.encode)
         return first
-

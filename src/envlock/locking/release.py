@@ -48,8 +48,8 @@ def read_release(raw: bytes, *, archive: str, suite: str, now: datetime) -> Rele
     text, signer = _verified(raw, where)
     try:
         fields = paragraph(text)
-        date = parsedate_to_datetime(fields["Date"].replace("UTC", "+0000"))
-        expiry = parsedate_to_datetime(fields["Valid-Until"].replace("UTC", "+0000")) if "Valid-Until" in fields else None
+        date = _time(fields["Date"])
+        expiry = _time(fields["Valid-Until"]) if "Valid-Until" in fields else None
         index_files = dict(_index_files(fields["SHA256"]))
     except (KeyError, ValueError) as error:
         raise IntegrityError("bad-release", f"The release file cannot be read: {error}.", where=where) from error
@@ -113,6 +113,10 @@ def _check_origin(fields: dict[str, str], archive: str, suite: str, where: str) 
         raise IntegrityError(
             "wrong-suite", "The release file is of another suite.", where=where, expected=expected, found=found
         )
+
+
+def _time(text: str) -> datetime:
+    return parsedate_to_datetime(text.replace("UTC", "+0000"))
 
 
 def _index_files(field: str) -> list[tuple[str, IndexFile]]:

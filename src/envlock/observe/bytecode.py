@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import os
-import posixpath
-import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files as resources
 from pathlib import Path
 
 from envlock.errors import UnverifiableError
+from envlock.formats.pyc import source_of
 from envlock.model.edges import Progress, TargetInterpreter
 from envlock.model.observation import Bytecode, File, Unknown
 
-_CACHED = re.compile(r"(?P<module>[^/]+?)\.(cpython-\d+|pypy[\d-]+|graalpy[\d-]+)(\.opt-[12])?\.pyc")
 _VERDICTS: dict[str, Bytecode] = {"same": "same", "differs": "differs", "ignored": "ignored"}
 _BATCH = 400
 _SECONDS = 300.0
-
-
-def source_of(pyc: str) -> str:
-    """Return the path of the source that a .pyc stands for (PEP 3147)."""
-    folder, name = posixpath.split(pyc)
-    if posixpath.basename(folder) == "__pycache__":
-        match = _CACHED.fullmatch(name)
-        return posixpath.join(posixpath.dirname(folder), (match["module"] if match else name[:-4]) + ".py")
-    return pyc[:-1]
 
 
 def compare_bytecode(

@@ -72,8 +72,11 @@ def observe_environment(
             for path, file in walk(site):
                 files[path] = file
             task.advance(len(files))
+    files[f"{layout.prefix}/pyvenv.cfg"] = config = look(f"{layout.prefix}/pyvenv.cfg")
+    if config.problem:
+        del files[f"{layout.prefix}/pyvenv.cfg"]
     keep = _keep(layout)
-    metadata = [path for path in files if posixpath.basename(path) in READ or path.endswith(".egg-link")]
+    metadata = [path for path in files if posixpath.basename(path) in READ or path.endswith((".egg-link", "/pyvenv.cfg"))]
     with progress.task("Reading metadata", unit="items") as task:
         read_all(files, (p for p in metadata if _is_metadata(p)), keep, digest=full, progress=_Uncounted())
     distributions = find_distributions(layout.sites, files)
@@ -167,7 +170,7 @@ def _layout(answer: _Answer, python: Path) -> Layout:
 
 
 def _is_metadata(path: str) -> bool:
-    return path.endswith(".egg-link") or posixpath.dirname(path).endswith((".dist-info", ".egg-info"))
+    return path.endswith((".egg-link", "/pyvenv.cfg")) or posixpath.dirname(path).endswith((".dist-info", ".egg-info"))
 
 
 def _is_interpreter(path: str, layout: Layout) -> bool:
@@ -186,6 +189,8 @@ def keeper(sites: Iterable[str], scripts: str) -> Keep:
     def keep(path: str, start: bytes) -> bool:
         folder, name = posixpath.split(path)
         if name.endswith(".pyc"):
+            return True
+        if name == "pyvenv.cfg":
             return True
         if name in READ:
             return folder.endswith((".dist-info", ".egg-info"))

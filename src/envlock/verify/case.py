@@ -24,6 +24,14 @@ UNLOCKED_TOOLS = frozenset({"pip", "setuptools", "wheel", "uv", "distribute", "i
 """What environments bring along; no alarm while they shadow nothing (design section 5)."""
 
 
+class PlannedDigest(msgspec.Struct, frozen=True, kw_only=True):
+    """A layer that the image of this lock must have."""
+
+    title: str
+    digest: str
+    """64 hex digits, from envlock.sum; empty where it vouches for none."""
+
+
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
     """What envlock.sum vouches for, digests as 64 hex digits."""
 
@@ -31,6 +39,8 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     """(lock digest, platform) to the digest of the image manifest."""
     layers: frozenset[str]
     """Digests of layer blobs."""
+    plan: tuple[PlannedDigest, ...] = ()
+    """The layers of the image of this lock, lowest first; empty where the lock describes no image."""
 
 
 class Located(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,12 +118,21 @@ class Case:
         """The lock that the image says it was built from, where it could be read."""
         if self.image is None or not isinstance(self.image.lock, bytes):
             return None
-        if hashlib.sha256(self.image.lock).hexdigest() == self.lock_file.digest:
+        if self.is_own_image:
             return self.lock
         try:
             return parse_lock(self.image.lock, self.image.reference).lock
         except EnvlockError:
             return None
+
+    @cached_property
+    def is_own_image(self) -> bool:
+        """Whether the target is an image that holds this very lock."""
+        return (
+            self.image is not None
+            and isinstance(self.image.lock, bytes)
+            and hashlib.sha256(self.image.lock).hexdigest() == self.lock_file.digest
+        )
 
     @cached_property
     def image_wheels(self) -> dict[str, tuple[Package, Wheel]]:

@@ -235,10 +235,7 @@ class _Attempt:
             return None
         known = body_of(file.content, self.known)
         body = known if known is not None else any_body(file.content)
-        for line in (MAGIC, MAGIC + b"3", MAGIC + b"w", MAGIC + b"\r"):
-            if hashlib.sha256(line + b"\n" + body).hexdigest() == row.sha256:
-                return known is not None
-        return None
+        return known is not None if row.sha256 in original_digests(body) else None
 
     def by_installed_record(self) -> Proof:
         """Name what the installed RECORD itself contradicts; it may have been rewritten, so it can acquit nobody."""
@@ -331,6 +328,12 @@ class _Attempt:
             files=len(proven),
             size=sum(file.size for file in proven),
         )
+
+
+def original_digests(body: bytes) -> set[str]:
+    """Return the sha256 that a script may have had in its wheel, before an installer wrote its first line."""
+    lines = (MAGIC, MAGIC + b"3", MAGIC + b"w", MAGIC + b"\r")
+    return {hashlib.sha256(line + b"\n" + body).hexdigest() for line in lines}
 
 
 def placed(path: str, site: str, layout: Layout, *, as_data: bool = False) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from envlock.errors import IntegrityError
 from envlock.formats.certificate import subject_hash
 from envlock.image.tree import Tree
 
@@ -28,7 +29,10 @@ def apply(tree: Tree) -> None:
         name = f"{name.replace(',', '_')}.pem"
         tree.add(f"{_CERTS}/{name}", "symlink", owner=_OWNER, link=f"/{path}")
         bundle += pem if pem.endswith(b"\n") else pem + b"\n"
-        digest = subject_hash(pem)
+        try:
+            digest = subject_hash(pem)
+        except ValueError as error:
+            raise IntegrityError("bad-certificate", f"A certificate cannot be read: {error}.", where=path) from error
         number = hashes.get(digest, 0)
         hashes[digest] = number + 1
         tree.add(f"{_CERTS}/{digest}.{number}", "symlink", owner=_OWNER, link=name)

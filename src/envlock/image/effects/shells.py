@@ -12,7 +12,8 @@ def apply(tree: Tree) -> None:
     if "etc/shells" in tree:
         return
     template = "usr/share/debianutils/shells"
-    lines = tree.read(template).decode("utf-8").splitlines() if template in tree else ["# /etc/shells: valid login shells"]
+    text = tree.read(template).decode("utf-8") if template in tree else "# /etc/shells: valid login shells\n"
+    lines = text.splitlines()
     for shell in _SHELLS:
         if f"usr/bin/{shell}" in tree:
             lines += [name for name in (f"/bin/{shell}", f"/usr/bin/{shell}") if name not in lines]

@@ -39,6 +39,7 @@ IDS = (
     "image-lock",
     "image-label",
     "image-digest",
+    "image-layers",
     "image-unrecorded",
     "image-unlocked",
     "image-bytes",

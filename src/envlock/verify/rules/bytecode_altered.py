@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from envlock.formats.pyc import source_of
 from envlock.model.finding import Finding, Rule
 from envlock.model.observation import Distribution
 from envlock.verify.case import Case
@@ -27,7 +28,7 @@ def check(case: Case) -> Iterator[Finding]:
     for path, verdict in sorted(environment.bytecode.items()):
         if verdict != "differs":
             continue
-        owner: Distribution | None = case.owners.get(path.replace("/__pycache__/", "/").split(".cpython-", 1)[0] + ".py")
+        owner: Distribution | None = case.owners.get(source_of(path))
         locked = owner is not None and owner.name in case.locked
         name = owner.name if owner is not None else ""
         yield RULE.finding(

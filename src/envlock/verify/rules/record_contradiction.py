@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 
 from envlock.formats.dist_info import SIGNATURES
+from envlock.formats.launcher import any_body
 from envlock.model.finding import Finding, Rule
 from envlock.model.observation import Environment
 from envlock.verify.case import Case
-from envlock.verify.proof import Claim, Proof
+from envlock.verify.proof import Claim, Proof, original_digests
 
 RULE = Rule(
     id="record-contradiction",
@@ -33,16 +34,23 @@ def check(case: Case) -> Iterator[Finding]:
     for name, proof in case.proofs.items():
         if proof.state != "proven" or (problem := _problem(proof, environment)) is None:
             continue
-        path = case.shown(f"{proof.distribution.folder}/RECORD")
+        own = f"{proof.distribution.folder}/RECORD"
+        path = case.shown(next((note for note in _stamps(proof) if posixpath.basename(note) in problem), own))
         yield RULE.finding(
             f"{name}: {path}",
-            expected="rows that are true of the files, which are the locked wheel's",
+            expected="rows of RECORD that are true of the package's files",
             found=problem,
             fix=case.reinstall(),
             package=name,
             path=path,
             rank=case.influence(name).rank,
         )
+
+
+def _stamps(proof: Proof) -> Iterator[str]:
+    """Yield the files that nothing but RECORD can vouch for: they are named where it contradicts them."""
+    for name in ("direct_url.json", "uv_cache.json"):
+        yield f"{proof.distribution.folder}/{name}"
 
 
 def _problem(proof: Proof, environment: Environment) -> str | None:
@@ -82,6 +90,8 @@ def _problem(proof: Proof, environment: Environment) -> str | None:
             return f"row {row.path!r} has the hash {row.hash!r}"
         if path.endswith(".pyc") and file.sha256 != row.sha256:
             continue  # compiled again since; bytecode-altered judges it
+        if file.content and path not in claim.launchers and row.sha256 in original_digests(any_body(file.content)):
+            continue  # pip before 19 left the hash of the script as it was in the wheel
         if algorithm == "sha256" and file.sha256 != row.sha256:
             return f"row {row.path!r} has another sha256 than the file"
         if row.size is not None and row.size != file.size:

@@ -1,0 +1,31 @@
+"""image-digest: the image of this lock is not the one that envlock.sum vouches for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envlock.model.finding import Finding, Rule
+from envlock.verify.case import Case
+
+RULE = Rule(
+    id="image-digest",
+    family="LOCK",
+    title="The image of a lock has the digest that envlock.sum gives it.",
+    why="The same lock gives the same digest on any machine: this image was made or changed by something else.",
+    nature="integrity",
+    impact="security",
+)
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Yield a finding where the digest of an image that holds our lock contradicts envlock.sum."""
+    if case.image is None or not case.is_own_image:
+        return
+    expected = case.sums.images.get((case.lock_file.digest, str(case.platform)))
+    if expected is not None and expected != case.image.digest:
+        yield RULE.finding(
+            "image",
+            expected=f"sha256:{expected}",
+            found=f"sha256:{case.image.digest}",
+            fix=f"envlock build {case.lock.env}",
+        )
