@@ -87,17 +87,18 @@ def main() -> None:
             target.write_bytes(source)
             count, size = count + 1, size + len(source)
         print(f"{count:,} sources, {size / 1e6:.1f} MB")
-        digests, ratios = set(), []
+        digests, times = set(), []
         for _ in range(arguments.rounds):
             started = time.perf_counter()
             digests.add(ours(wheel, root, interpreter))
             between = time.perf_counter()
             compileall(Path(name), root, interpreter)
             ended = time.perf_counter()
-            ratios.append((between - started) / (ended - between))
-            print(f"ours {between - started:.2f} s  compileall {ended - between:.2f} s  ratio {ratios[-1]:.2f}")
+            times.append((between - started, ended - between))
+            print("ours {:.2f} s  compileall {:.2f} s  ratio {:.2f}".format(*times[-1], times[-1][0] / times[-1][1]))
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"best ratio {min(ratios):.2f}, {len(digests)} digest(s), {rss:.0f} MB RSS")
+    best = [min(row) for row in zip(*times, strict=True)]
+    print(f"ratio of the best {best[0] / best[1]:.2f}, {len(digests)} digest(s), {rss:.0f} MB RSS")
 
 
 if __name__ == "__main__":

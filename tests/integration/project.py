@@ -45,15 +45,17 @@ class Project:
         if manifest is not None:
             (folder / "envlock.toml").write_text(manifest, "utf-8")
 
-    def run(self, *arguments: str, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()) -> Result:
+    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> Result:
         """Run envlock here."""
+        return self.run_command(sys.executable, "-m", "envlock", *arguments, environment=environment)
+
+    def run_command(self, *command: str, environment: dict[str, str] | None = None) -> Result:
+        """Run any command here, with this project's cache."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("ENVLOCK_", "VIRTUAL_ENV"))}
         if self.cache is not None:
             env["ENVLOCK_CACHE_DIR"] = str(self.cache)
-        command = [*prefix, sys.executable, "-m", "envlock", *arguments]
-        done = subprocess.run(
-            command, cwd=self.folder, env=env | (environment or {}), capture_output=True, text=True, check=False
-        )
+        env |= environment or {}
+        done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr, done.stderr
         return Result(done.returncode, done.stdout, done.stderr)
 

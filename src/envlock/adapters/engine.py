@@ -187,6 +187,15 @@ class Engine:
         return {"base_url": context.Host, **tls}
 
 
+def load_image(image: Image, platform: PlatformImage, tags: Sequence[str], *, progress: Progress | None = None) -> str:
+    """Load one platform of an image into the Engine that the docker command would reach, and return its ID there.
+
+    Raises UsageError (`no-engine`, `engine-failed`, `bad-tag`).
+    """
+    with Engine() as engine:
+        return engine.load(image, platform, tags, progress=progress)
+
+
 def qualified(tag: str) -> str:
     """Return ``repository:tag`` with the host and namespace that Docker adds where they are left out.
 

@@ -10,7 +10,17 @@ from pathlib import Path
 
 from envlock.errors import UnverifiableError
 
-_KEPT = ("PATH", "HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "USERPROFILE", "APPDATA")
+_KEPT = (
+    "PATH",
+    "HOME",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "SYSTEMROOT",
+    "TMPDIR",
+    "TEMP",
+    "USERPROFILE",
+    "APPDATA",
+)
 """What some interpreters need to start; PYTHON*, UV_*, PIP_*, CONDA_* and VIRTUAL_ENV must not reach them."""
 _OUTPUT = 64 << 20
 
@@ -32,7 +42,14 @@ class TargetPython:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             try:
                 done = subprocess.run(
-                    argv, input=script, stdout=out, stderr=err, env=environment, cwd=python.anchor, timeout=timeout, check=False
+                    argv,
+                    input=script,
+                    stdout=out,
+                    stderr=err,
+                    env=environment,
+                    cwd=python.anchor,
+                    timeout=timeout,
+                    check=False,
                 )
             except subprocess.TimeoutExpired:
                 raise UnverifiableError(

@@ -17,6 +17,8 @@ from envlock.errors import EnvlockError, UnverifiableError, UsageError
 from envlock.model.edges import Process
 
 _SCRIPT = Path(__file__).with_name("confine.py")
+_LOADER = ("LD_LIBRARY_PATH",)
+"""What the interpreter that runs envlock may need to start."""
 
 _SWITCHES = {
     "kernel/apparmor_restrict_unprivileged_userns": "1",
@@ -69,7 +71,8 @@ class NamespaceSandbox:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd="/",
-                env={},
+                # What the first process in there was started with can be seen by the command, and may hold secrets.
+                env={name: os.environ[name] for name in _LOADER if name in os.environ},
                 start_new_session=True,
                 pass_fds=(telling, _lifeline()),
             )
@@ -78,11 +81,15 @@ class NamespaceSandbox:
             raise
         finally:
             os.close(telling)
-        with open(told, "rb") as status:  # noqa: PTH123 - a descriptor
-            report = status.read()
-        if report:
-            _end(process)
-            raise _refusal(msgspec.json.decode(report, type=Failure), root)
+        try:
+            with open(told, "rb") as status:  # noqa: PTH123 - a descriptor
+                report = status.read()
+            if report:
+                raise _refusal(msgspec.json.decode(report, type=Failure), root)
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
         return process
 
 
@@ -94,11 +101,6 @@ def _lifeline() -> int:
     """
     reading, _ = os.pipe()
     return reading
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.communicate()
 
 
 def _refusal(failure: Failure, root: Path) -> EnvlockError:

@@ -18,6 +18,8 @@ from envlock.model.edges import Resolution
 _KEPT = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST", "UV_CACHE_DIR",
          "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_HTTP_TIMEOUT", "UV_KEYRING_PROVIDER", "UV_CONCURRENT_DOWNLOADS")  # fmt: skip
 _SCRUBBED = re.compile(r"(UV|PIP|PYTHON|CONDA)(_.*)?|PYTHON[A-Z]+|VIRTUAL_ENV.*")
+_TARGETS = (17, 28, *range(31, 41))
+"""The glibc 2.x that uv has platform names for."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -56,7 +58,7 @@ class Uv:
             sources += [str(path) for path in wanted.files]
             arguments = ["pip", "compile", *sources, "--format", "pylock.toml", "-o", str(output), "--no-header", "--quiet",
                          "--no-annotate", "--python-version", wanted.python,
-                         "--python-platform", f"{wanted.machine}-manylinux_{wanted.glibc.replace('.', '_')}"]  # fmt: skip
+                         "--python-platform", _target(wanted.machine, wanted.glibc)]  # fmt: skip
             for group in wanted.groups:
                 arguments += ["--group", f"{wanted.files[0]}:{group}"]
             if wanted.cutoff is not None:
@@ -120,6 +122,12 @@ class Uv:
             )
 
 
+def _target(machine: str, glibc: str) -> str:
+    """Return the newest of uv's targets that a glibc can run; `locking.select` applies the exact version."""
+    minor = int(glibc.split(".")[1])
+    return f"{machine}-manylinux_2_{max(known for known in _TARGETS if known <= max(minor, _TARGETS[0]))}"
+
+
 def _interpreter(version: str) -> Path | None:
     """Return the first interpreter of a feature version that runs: on PATH, then among pyenv's."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
@@ -128,7 +136,7 @@ def _interpreter(version: str) -> Path | None:
     for path in candidates:
         if os.access(path, os.X_OK):
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                command = [path, "-I", "-S", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+                command = [str(path), "-I", "-S", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
                 answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
                 if answer.stdout.strip() == version:
                     return path

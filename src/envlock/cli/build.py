@@ -139,11 +139,14 @@ def _write(kind: str, where: str, image: Image, env: str, tags: Sequence[str], p
         return f"oci:{relative(Path(where).absolute())}"
     names = tags or (f"{env}:{image.tag}",)
     if kind == "docker-archive":
+        from envlock.adapters.engine import qualified
         from envlock.image.docker_archive import write_docker_archive
 
-        write_docker_archive(Path(where), image, image.of(this_platform()), names, progress=progress)
+        full = {name: qualified(name) for name in names}
+        write_docker_archive(Path(where), image, image.of(this_platform()), full, progress=progress)
         return f"docker-archive:{where}"
-    from envlock.adapters.engine import load_image
+    from envlock.adapters.engine import Engine
 
-    load_image(image, image.of(this_platform()), names, progress=progress)
+    with Engine() as engine:
+        engine.load(image, image.of(engine.platform), names, progress=progress)
     return f"engine: {', '.join(names)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from envlock.cli.console import style_of, width
 from envlock.cli.wiring import chosen, edges_of, manifest_here, relative
 
 
@@ -58,42 +59,46 @@ def command(
         return int(stale)
 
     from envlock.formats.pylock import parse_lock, write_lock
-    from envlock.operations.diff import summarise
+    from envlock.operations.diff import diff_locks
+    from envlock.report.difference import difference_text
 
     edges = edges_of(ctx)
     wanted = Upgrade(everything=upgrade, packages=packages, cutoff=parse_cutoff(as_of))
     for name in names:
         path = manifest.lock_path(name)
         previous = previous_lock(path)
-        lock = lock_environment(manifest, name, previous=previous, upgrade=wanted, edges=edges)
-        raw = write_lock(lock)
-        same = path.is_file() and path.read_bytes() == raw
+        lock = lock_environment(
+            manifest, name, previous=previous.lock if previous else None, upgrade=wanted, edges=edges
+        )
+        locked = parse_lock(write_lock(lock), str(path))
+        same = previous is not None and previous.raw == locked.raw
         if not same and not dry_run:
-            write_beside(path, raw)
-        digest = parse_lock(raw, str(path)).digest
-        changes = summarise(previous, lock) if previous else []
+            write_beside(path, locked.raw)
+        difference = diff_locks(previous, locked, before_name="before", after_name="now") if previous else None
         rows.append(
             {
                 "env": name,
                 "path": relative(path),
-                "digest": digest,
+                "digest": f"sha256:{locked.digest}",
                 "packages": len(lock.packages),
                 "unchanged": same,
-                "changes": changes,
-            }  # fmt: skip
+                "changes": len(difference.changes) if difference else 0,
+            }
         )
-        if not as_json:
-            built = sum(package.build is not None for package in lock.packages)
-            parts = [f"{len(lock.packages)} packages", f"{built} built from source" if built else ""]
-            parts += [
-                f"{len(lock.base.packages)} Debian packages" if lock.base else "",
-                f"as of {lock.as_of}" if lock.as_of else "",
-            ]
-            state = "unchanged" if same else "would change" if dry_run else "locked"
-            click.echo(f"{name}: {state}: " + ", ".join(part for part in parts if part))
-            for line in changes:
-                click.echo(f"  {line}")
-            click.echo(f"  {relative(path)}  sha256:{digest}")
+        if as_json:
+            continue
+        built = sum(package.build is not None for package in lock.packages)
+        parts = [
+            f"{len(lock.packages)} packages",
+            f"{built} built from source" if built else "",
+            f"{len(lock.base.packages)} Debian packages" if lock.base else "",
+            f"as of {lock.as_of}" if lock.as_of else "",
+        ]
+        state = "unchanged" if same else "would change" if dry_run else "locked"
+        click.echo(f"{name}: {state}: " + ", ".join(part for part in parts if part))
+        if difference is not None and not same:
+            click.echo(difference_text(difference, style=style_of(ctx), width=width()), nl=False)
+        click.echo(f"  {relative(path)}  sha256:{locked.digest}")
     if as_json:
         click.echo(json.dumps({"schema": 1, "locks": rows}, indent=2))
     return 0

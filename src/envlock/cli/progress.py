@@ -1,4 +1,7 @@
-"""Progress on stderr: bars on a terminal, a line for each long step elsewhere, nothing when quiet."""
+"""Progress on stderr: bars on a terminal, a line for each long step elsewhere, nothing when quiet.
+
+Every long loop tells how far it is, in whichever thread it runs; that is also where an interrupt ends it.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,35 @@ if TYPE_CHECKING:
 
 _WORTH_SAYING = 1.0
 """Seconds: where bars cannot be drawn, steps that took longer leave a line."""
+
+
+INTERRUPTED = threading.Event()
+"""Set by Ctrl-C: the next step that any thread tells of raises KeyboardInterrupt there."""
+
+
+class _Watched:
+    """A task that ends the work it counts once the user has interrupted it."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def advance(self, amount: int = 1) -> None:
+        if INTERRUPTED.is_set():
+            raise KeyboardInterrupt
+        self._task.advance(amount)
+
+
+class Interruptible:
+    """Any progress, with Ctrl-C heard in every thread."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    @contextmanager
+    def task(self, description: str, total: int | None = None, *, unit: Unit = "items") -> Iterator[Task]:
+        """Open a task of the progress inside."""
+        with self._progress.task(description, total, unit=unit) as task:
+            yield _Watched(task)
 
 
 class TerminalProgress:
@@ -94,5 +126,5 @@ class LogProgress:
 def progress_for(*, quiet: bool) -> Progress:
     """Choose by where stderr goes."""
     if quiet:
-        return NoProgress()
-    return TerminalProgress() if sys.stderr.isatty() else LogProgress()
+        return Interruptible(NoProgress())
+    return Interruptible(TerminalProgress() if sys.stderr.isatty() else LogProgress())

@@ -9,7 +9,7 @@ installers on its first line, so it counts from its second line on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -57,14 +57,20 @@ def _row(wheel: WheelFile, entry: WheelEntry, sha256: str) -> Row:
     return Row(entry.scheme, entry.path, sha256, entry.size)
 
 
-def verify_wheel(wheel: WheelFile, *, contents: str | None = None, record: str | None = None) -> str:
-    """Read the wheel whole, every file against RECORD, and return its `contents`.
+def verify_wheel(
+    wheel: WheelFile,
+    *,
+    contents: str | None = None,
+    record: str | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> str:
+    """Read the wheel whole, every file against RECORD, and return its `contents`; `advance` counts plain bytes.
 
     Raises IntegrityError where a file is not what RECORD says, or where the lock's `contents` or `record` differ.
     """
     for entry in wheel.entries:
-        for _ in wheel.chunks(entry):
-            pass
+        for chunk in wheel.chunks(entry):
+            advance(len(chunk))
     found = contents_digest(recorded_rows(wheel))
     for name, expected, actual in (("contents", contents, found), ("record", record, wheel.record_sha256)):
         if expected is not None and expected != actual:

@@ -16,7 +16,9 @@ SIGNATURES = ("RECORD", "RECORD.jws", "RECORD.p7s")
 READ = frozenset((*NOTES, *SIGNATURES, "METADATA", "PKG-INFO", "WHEEL", "entry_points.txt"))
 """Files whose content rules look at."""
 
-_INSTALLER = re.compile(r"(uv|uv-pixi|pip|envlock|conda|installer|pdm|hatch|rye|distlib|micropip|[Pp]oetry( [0-9][0-9a-z.]*)?)\n?")
+_INSTALLER = re.compile(
+    r"(uv|uv-pixi|pip|envlock|conda|installer|pdm|hatch|rye|distlib|micropip|[Pp]oetry( [0-9][0-9a-z.]*)?)\n?"
+)
 
 
 class EntryPointScript(msgspec.Struct, frozen=True):

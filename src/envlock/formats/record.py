@@ -73,7 +73,7 @@ def parse_record(raw: bytes) -> Record:
     for line in lines:
         plain = _PLAIN.fullmatch(line)
         fields = list(plain.groups("")) if plain else _quoted(line)
-        if fields is None or not fields[0] or not (fields[2] == "" or fields[2].isascii() and fields[2].isdigit()):
+        if fields is None or not fields[0] or not (fields[2] == "" or (fields[2].isascii() and fields[2].isdigit())):
             malformed.append(line)
             continue
         if fields[1] and not is_hash(fields[1]):

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from envlock.errors import UsageError
 from envlock.formats import tar
 from envlock.formats.oci import INDEX, LAYOUT_VERSION, REF_NAME, Descriptor, Index, canonical_json
 from envlock.formats.tar import Entry
+from envlock.image.beside import beside
 from envlock.image.oci import Image, PlatformImage
+from envlock.model.edges import NoProgress, Progress, Task
 
 _CONTAINERD_NAME = "io.containerd.image.name"
 _READ = 1 << 20
@@ -41,6 +44,29 @@ def docker_archive(
     yield from _document("manifest.json", canonical_json([_docker_manifest(platform, names)]))
     yield from _document("oci-layout", LAYOUT_VERSION)
     yield tar.END
+
+
+def write_docker_archive(
+    path: Path, image: Image, platform: PlatformImage, names: Mapping[str, str], *, progress: Progress | None = None
+) -> None:
+    """Write the whole archive beside `path` and rename it; UsageError (`write-failed`)."""
+    try:
+        with (progress or NoProgress()).task(f"Writing {path}", archive_size(platform), unit="bytes") as task:
+            beside(path, lambda part: _fill(part, docker_archive(image, platform, names), task))
+    except OSError as error:
+        raise UsageError(
+            "write-failed",
+            f"{path} cannot be written.",
+            found=error.strerror or str(error),
+            hint="Make room there, or choose another place.",
+        ) from error
+
+
+def _fill(path: Path, archive: Iterator[bytes], task: Task) -> None:
+    with path.open("wb") as file:
+        for chunk in archive:
+            file.write(chunk)
+            task.advance(len(chunk))
 
 
 def archive_size(platform: PlatformImage, omit: Collection[str] = ()) -> int:

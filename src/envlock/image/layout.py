@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from envlock.errors import IntegrityError, UsageError
 from envlock.formats.oci import INDEX, LAYOUT_VERSION, REF_NAME, Descriptor, Index, Layout, canonical_json
+from envlock.image.beside import beside
 from envlock.image.layer import Layer
 from envlock.image.oci import Blob, Image, layer_descriptor
 from envlock.model.edges import NoProgress, Progress
@@ -82,14 +82,14 @@ def _place_layer(root: Path, layer: Layer, source: Path) -> None:
     if _is_whole(root, layer_descriptor(layer)):
         return
 
-    def fill(beside: Path) -> None:
-        beside.unlink()
+    def fill(part: Path) -> None:
+        part.unlink()
         try:
-            os.link(source, beside)
+            os.link(source, part)
         except OSError:  # another file system, or one without hard links
-            shutil.copyfile(source, beside)
+            shutil.copyfile(source, part)
 
-    _beside(path, fill)
+    beside(path, fill)
 
 
 def _place_document(root: Path, blob: Blob) -> None:
@@ -107,21 +107,8 @@ def _is_whole(root: Path, descriptor: Descriptor) -> bool:
 
 
 def _write(path: Path, raw: bytes) -> None:
-    def fill(beside: Path) -> None:
-        beside.write_bytes(raw)
+    def fill(part: Path) -> None:
+        part.write_bytes(raw)
 
     if not (path.exists() and path.read_bytes() == raw):
-        _beside(path, fill)
-
-
-def _beside(path: Path, fill: Callable[[Path], None]) -> None:
-    """Write a file beside its place and rename it."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(descriptor)
-    beside = Path(name)
-    try:
-        fill(beside)
-        beside.chmod(0o644)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        beside(path, fill)

@@ -6,16 +6,14 @@ committed, merged by union.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from envlock.errors import IntegrityError, UsageError
+from envlock.image.beside import beside
 from envlock.image.layer import Layer
 
 FILENAME = "envlock.sum"
@@ -117,15 +115,7 @@ def extend_sums(path: Path, new: Sums, titles: Mapping[str, str] | None = None) 
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(format_sums(together))
-            Path(beside).chmod(0o644)
-            Path(beside).replace(path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                Path(beside).unlink()
+        beside(path, lambda part: part.write_bytes(format_sums(together)))
     except OSError as error:
         raise UsageError("write-failed", f"{path} cannot be written.", found=error.strerror or str(error)) from error
 

@@ -7,7 +7,6 @@ FRAMEWORKS = frozenset(
         "flax",
         "jax",
         "jaxlib",
-        "keras",
         "lightgbm",
         "mxnet",
         "onnxruntime",

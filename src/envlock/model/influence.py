@@ -22,52 +22,67 @@ class Influence(msgspec.Struct, frozen=True, kw_only=True):
 _FRAMEWORK = "It decides the results: kernels, random number generators and initialisers change between releases."
 _LOCKED = Influence(rank=0, area="framework", impact="results", why=_FRAMEWORK)
 _REST = Influence(
-    rank=60, area="package", impact="compat", why="It does no arithmetic of its own, but code that uses it may behave differently."
+    rank=60,
+    area="package",
+    impact="compat",
+    why="It does no arithmetic of its own, but code that uses it may behave differently.",
 )
 PYTHON_RANK = 40
 SETTINGS_RANK = 41
 
+_FRAMEWORKS = """
+    tensorflow tensorflow-(cpu|gpu|intel|rocm|aarch64|macos) tf-nightly intel-tensorflow torch jax jaxlib keras
+    keras-nightly mxnet(-.*)? paddlepaddle(-gpu)? mlx onnxruntime(-gpu)? xgboost lightgbm catboost
+"""
+_NUMERICS = """
+    numpy scipy mkl mkl-.* intel-openmp openblas.* scipy-openblas.* blis cython-blis numexpr numba llvmlite ml-dtypes
+    bottleneck pandas polars scikit-learn statsmodels
+"""
+_ACCELERATORS = """
+    nvidia-.* cupy.* triton pytorch-triton.* jax-cuda.* jax-rocm.* tensorrt.* rocm.* intel-extension-for-.* nccl.*
+    cuda-.* flash-attn xformers bitsandbytes
+"""
+_MODELS = """
+    tensorflow-.* torch.* keras-.* transformers tokenizers accelerate lightning pytorch-lightning flax optax dm-.* chex
+    diffusers timm datasets sentencepiece albumentations imgaug opencv-.* pillow pillow-simd scikit-image librosa
+    soundfile h5py gym gymnasium opt-einsum
+"""
+
+
+def _matching(names: str) -> re.Pattern[str]:
+    return re.compile("|".join(names.split()))
+
+
 # First match wins. Names are normalised (PEP 503).
-_KNOWN: tuple[tuple[re.Pattern[str], Influence], ...] = tuple(
-    (re.compile(pattern), influence)
-    for pattern, influence in (
-        (
-            r"(tensorflow|tf-nightly|intel-tensorflow|tensorflow-(cpu|gpu|intel|rocm|aarch64|macos)|torch|jax|jaxlib|keras"
-            r"|keras-nightly|mxnet(-.*)?|paddlepaddle(-gpu)?|mlx|onnxruntime(-gpu)?|xgboost|lightgbm|catboost)",
-            Influence(rank=10, area="framework", impact="results", why=_FRAMEWORK),
+_KNOWN: tuple[tuple[re.Pattern[str], Influence], ...] = (
+    (_matching(_FRAMEWORKS), Influence(rank=10, area="framework", impact="results", why=_FRAMEWORK)),
+    (
+        _matching(_NUMERICS),
+        Influence(
+            rank=20,
+            area="numerics",
+            impact="results",
+            why="It does arithmetic: linear algebra, exp and sorting differ in the last bits between releases.",
         ),
-        (
-            r"(numpy|scipy|mkl|mkl-.*|intel-openmp|openblas.*|scipy-openblas.*|blis|numexpr|numba|llvmlite|ml-dtypes"
-            r"|bottleneck|pandas|polars|scikit-learn|statsmodels|cython-blis)",
-            Influence(
-                rank=20,
-                area="numerics",
-                impact="results",
-                why="It does arithmetic: linear algebra, transcendental functions and sorting differ in the last bits between releases.",
-            ),
+    ),
+    (
+        _matching(_ACCELERATORS),
+        Influence(
+            rank=30,
+            area="accelerator",
+            impact="results",
+            why="GPU kernels: another CUDA, cuDNN or cuBLAS chooses other algorithms and sums in another order.",
         ),
-        (
-            r"(nvidia-.*|cupy.*|triton|pytorch-triton.*|jax-cuda.*|jax-rocm.*|tensorrt.*|rocm.*|intel-extension-for-.*"
-            r"|nccl.*|cuda-.*|flash-attn|xformers|bitsandbytes)",
-            Influence(
-                rank=30,
-                area="accelerator",
-                impact="results",
-                why="GPU kernels: another CUDA, cuDNN or cuBLAS chooses other algorithms and sums in another order.",
-            ),
+    ),
+    (
+        _matching(_MODELS),
+        Influence(
+            rank=35,
+            area="model",
+            impact="results",
+            why="It makes the data or the model: decoding, augmentation, tokenising, defaults of layers.",
         ),
-        (
-            r"(tensorflow-.*|torch.*|keras-.*|transformers|tokenizers|accelerate|lightning|pytorch-lightning|flax|optax"
-            r"|dm-.*|chex|diffusers|timm|datasets|sentencepiece|albumentations|imgaug|opencv-.*|pillow|pillow-simd"
-            r"|scikit-image|librosa|soundfile|h5py|gym|gymnasium|opt-einsum)",
-            Influence(
-                rank=35,
-                area="model",
-                impact="results",
-                why="It makes or changes the data and the model: decoding, augmentation, tokenising, defaults of layers and optimisers.",
-            ),
-        ),
-    )
+    ),
 )
 # Same prefix as a framework, but no part of the computation.
 _NEUTRAL = re.compile(r"tensorboard.*|tensorflow-(metadata|io-gcs-filesystem)|torch-tb-profiler")

@@ -28,11 +28,13 @@ def compare_bytecode(
     verdicts: dict[str, Bytecode] = {}
     groups = [pairs[at : at + _BATCH] for at in range(0, len(pairs), _BATCH)]
     try:
-        with progress.task("Compiling sources to compare bytecode", len(pairs)) as task:
-            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-                for answers in pool.map(lambda group: _ask(group, python, interpreter), groups):
-                    verdicts.update(answers)
-                    task.advance(len(answers))
+        with (
+            progress.task("Compiling sources to compare bytecode", len(pairs)) as task,
+            ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        ):
+            for answers in pool.map(lambda group: _ask(group, python, interpreter), groups):
+                verdicts.update(answers)
+                task.advance(len(answers))
     except UnverifiableError as error:
         return Unknown(reason=error.what, hint=error.hint)
     return verdicts
@@ -43,7 +45,7 @@ def _ask(pairs: Iterable[tuple[str, str]], python: Path, interpreter: TargetInte
     pending = list(pairs)
     answers: dict[str, Bytecode] = {}
     while pending:
-        raw = interpreter.ask(python, f"PAIRS = {ascii(pending)}\n".encode() + script, timeout=_SECONDS)
+        raw = interpreter.ask(python, f"PAIRS = {pending!a}\n".encode() + script, timeout=_SECONDS)
         ready, *lines = raw.decode("ascii", "replace").splitlines() or [""]
         if ready != "ready":
             raise UnverifiableError("interpreter-failed", "The target's Python did not run the comparison of bytecode.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from envlock.errors import EnvlockError, UnverifiableError, UsageError
+from envlock.errors import UnverifiableError, UsageError
 from envlock.formats.dist_info import READ
 from envlock.model.edges import Progress, TargetInterpreter
 from envlock.model.observation import Environment, File, Interpreter, Layout, Observation, Unknown
@@ -69,14 +69,16 @@ def observe_environment(
     files: dict[str, File] = {}
     with progress.task("Looking at installed files", unit="items") as task:
         for site in (*layout.sites, layout.scripts):
-            for path, file in walk(site):
-                files[path] = file
-            task.advance(len(files))
+            found = dict(walk(site))
+            files.update(found)
+            task.advance(len(found))
     files[f"{layout.prefix}/pyvenv.cfg"] = config = look(f"{layout.prefix}/pyvenv.cfg")
     if config.problem:
         del files[f"{layout.prefix}/pyvenv.cfg"]
     keep = _keep(layout)
-    metadata = [path for path in files if posixpath.basename(path) in READ or path.endswith((".egg-link", "/pyvenv.cfg"))]
+    metadata = [
+        path for path in files if posixpath.basename(path) in READ or path.endswith((".egg-link", "/pyvenv.cfg"))
+    ]
     with progress.task("Reading metadata", unit="items") as task:
         read_all(files, (p for p in metadata if _is_metadata(p)), keep, digest=full, progress=_Uncounted())
     distributions = find_distributions(layout.sites, files)

@@ -99,8 +99,10 @@ def check_contents(wheel: Wheel, path: Path, progress: Progress) -> None:
     mark = path.with_name(f"contents-{wheel.contents}-{wheel.record}")
     if mark.exists():
         return
-    with progress.task(f"Checking {wheel.name}"), open_wheel(path, wheel.name) as file:
-        verify_wheel(file, contents=wheel.contents, record=wheel.record)
+    with open_wheel(path, wheel.name) as file:
+        total = sum(entry.size for entry in file.entries)
+        with progress.task(f"Checking {wheel.name}", total, unit="bytes") as task:
+            verify_wheel(file, contents=wheel.contents, record=wheel.record, advance=task.advance)
     mark.touch()
 
 

@@ -17,7 +17,7 @@ from envlock.locking.sdist import build_wheel
 from envlock.locking.select import Selected, release_cutoff, select
 from envlock.model.artifact import Build, Wheel
 from envlock.model.edges import NoProgress, Resolution
-from envlock.model.lock import Base, ImageConfig, Lock, Package
+from envlock.model.lock import Base, ImageConfig, Lock, LockFile, Package
 from envlock.model.manifest import Environment, Manifest
 from envlock.model.platform import Platform
 from envlock.model.recipe import Recipe
@@ -63,10 +63,10 @@ def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, up
     return _with_image(lock, environment)
 
 
-def previous_lock(path: Path) -> Lock | None:
+def previous_lock(path: Path) -> LockFile | None:
     """Return the lock that stands where the new one will, or None; what cannot be read is no starting point."""
     try:
-        return read_lock(path).lock
+        return read_lock(path)
     except UsageError as error:
         if error.reference in ("no-lock", "bad-lock", "foreign-lock"):
             return None

@@ -104,7 +104,10 @@ class Case:
             if environment is not None and self.image is None:
                 interpreter = environment.interpreter
                 machine = getattr(interpreter, "machine", "")
-                if getattr(interpreter, "system", "") == platform.os and machine in (platform.machine, platform.architecture):
+                if getattr(interpreter, "system", "") == platform.os and machine in (
+                    platform.machine,
+                    platform.architecture,
+                ):
                     return platform
         return None
 
@@ -135,6 +138,16 @@ class Case:
         )
 
     @cached_property
+    def is_vouched(self) -> bool:
+        """Whether envlock.sum vouches for every byte of the image: for its digest, or for each layer below the lock."""
+        if self.image is None or not self.is_own_image:
+            return False
+        recorded = self.sums.images.get((self.lock_file.digest, str(self.platform)))
+        return recorded == self.image.digest or all(
+            layer.digest in self.sums.layers for layer in self.image.layers[:-1]
+        )
+
+    @cached_property
     def image_wheels(self) -> dict[str, tuple[Package, Wheel]]:
         """The packages of the image's own lock, by name; empty where it has none for this platform."""
         lock = self.image_lock
@@ -157,7 +170,9 @@ class Case:
         if lock is None:
             return None
         version = lock.base.python if lock.base else lock.python
-        return Interpreter(implementation="cpython", version=version, system=self.platform.os, machine=self.platform.machine)
+        return Interpreter(
+            implementation="cpython", version=version, system=self.platform.os, machine=self.platform.machine
+        )
 
     @cached_property
     def installed(self) -> dict[str, list[Distribution]]:
@@ -257,7 +272,8 @@ class Case:
             for name, distribution in sorted(self.matching.items()):
                 task.advance()
                 if not distribution.folder.endswith(".dist-info") or (
-                    distribution.direct_url is not None and (distribution.direct_url.editable or distribution.direct_url.vcs)
+                    distribution.direct_url is not None
+                    and (distribution.direct_url.editable or distribution.direct_url.vcs)
                 ):
                     continue  # package-editable, package-source: another thing than a wheel is installed
                 proofs[name] = self._prove(name, distribution, environment)

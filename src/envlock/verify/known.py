@@ -10,7 +10,9 @@ import msgspec
 from envlock.model.change import Fact
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"before": "from", "after": "to"}):
+class _Row(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"before": "from", "after": "to"}
+):
     before: str
     after: str
     text: str

@@ -1,7 +1,7 @@
 """Proves the installed files of one package against its locked wheel, or names the files that contradict it.
 
-A package is proven by the `contents` digest alone, which needs nothing but the lock. Only where it does not match is the
-wheel's own RECORD looked for, known by its digest, to say which file it is; without it the installed RECORD names what
+A package is proven by the `contents` digest alone, which needs nothing but the lock. Only where it does not match is
+the wheel's own RECORD looked for, known by its digest, to say which file it is; without it the installed RECORD names what
 it can, and the package stays contradicted whatever that RECORD says.
 """
 
@@ -138,7 +138,7 @@ def prove(
 
 
 def _repairs(paths: list[str], spare: list[str], distribution: Distribution) -> Iterator[list[str]]:
-    """Yield sets of unclaimed files that a damaged RECORD may have lost: all in the package's folders, then one more."""
+    """Yield unclaimed files that a damaged RECORD may have lost: all in the package's folders, then one more."""
     site = posixpath.dirname(distribution.folder)
     tops = {path[len(site) + 1 :].split("/", 1)[0] for path in paths if path.startswith(f"{site}/")}
     inside = [p for p in spare if not p.endswith(".pyc") and p[len(site) + 1 :].split("/", 1)[0] in tops]
@@ -219,18 +219,18 @@ class _Attempt:
                     blemishes.append(self._changed(path, file, row.sha256))
                 elif body is False:
                     shebangs.append(path)
-        for path in self.claim.payload():
-            if path not in expected_paths and path in self.files:
-                blemishes.append(
-                    Blemish(path=path, kind="added", expected="not in the locked wheel", found="listed in RECORD")
-                )
+        blemishes += [
+            Blemish(path=path, kind="added", expected="not in the locked wheel", found="listed in RECORD")
+            for path in self.claim.payload()
+            if path not in expected_paths and path in self.files
+        ]
         if not blemishes:
             return self._proof("proven", shebangs=tuple(shebangs), paths=list(expected_paths))
         reason = self._rebuilt(blemishes, len(expected_paths))
         return self._proof("rebuilt" if reason else "contradicted", reason, tuple(blemishes), tuple(shebangs))
 
     def _script_of(self, row: RecordRow, file: File) -> bool | None:
-        """Tell whether a script is the wheel's with a rewritten first line (True), a foreign one (False), or neither."""
+        """Tell whether a script is the wheel's behind a known first line (True), a foreign one (False), or neither."""
         if ".data/scripts/" not in row.path or not file.content or not file.content.startswith(b"#!"):
             return None
         known = body_of(file.content, self.known)

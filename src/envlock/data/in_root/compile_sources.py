@@ -1,53 +1,55 @@
-"""Compiles sources from stdin into PEP 552 unchecked-hash .pyc files on stdout, for adapters.bytecode.
+"""Compiles sources from stdin into unchecked-hash .pyc files (PEP 552) on stdout, for adapters.bytecode.
 
 Request: path length and source size (4 bytes each, little-endian), path (UTF-8), source.
-Response: pyc path length and pyc size, pyc path, pyc. Both lengths are 0 for a source that does not compile.
+Response: .pyc path length and .pyc size, .pyc path, .pyc. Both lengths are 0 for a source that does not compile.
 
-Runs under Python 3.6 and later with -S -c. marshal marks a string that anybody else refers to, or that is interned, so
+Runs under Python 3.7 and later with -S -c. marshal marks a string that anybody else refers to, or that is interned, so
 that whatever the interpreter keeps shows in its output. Hence little is imported, and what a compilation leaves behind
-is brought in beforehand (`_warm_up`): then a .pyc does not depend on the files compiled before it.
+is brought in beforehand (`_warm_up`): then a .pyc hardly depends on the files that were compiled before it.
+
+Every change here may change images: it is part of layer spec v1.
 """
+
+from __future__ import annotations
 
 import marshal
 import sys
-
-from _frozen_importlib_external import MAGIC_NUMBER, cache_from_source
+from _frozen_importlib_external import MAGIC_NUMBER, cache_from_source  # type: ignore[import-not-found]
 from _imp import source_hash
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
-def _exactly(stream, size):
-    read = stream.read(size)
-    if len(read) != size:
-        raise EOFError
-    return read
+_KEY = int.from_bytes(MAGIC_NUMBER, "little")
+_UNCHECKED = b"\1\0\0\0"
+_MARSHAL_VERSION = 4
 
 
-def _compiled(path, source):
+def _compiled(path: str, source: bytes) -> bytes:
     code = compile(source, path, "exec", dont_inherit=True, optimize=0)
-    key = int.from_bytes(MAGIC_NUMBER[:2] + b"\r\n", "little")
-    return MAGIC_NUMBER + b"\1\0\0\0" + source_hash(key, source) + marshal.dumps(code, 4)
+    return b"".join((MAGIC_NUMBER, _UNCHECKED, source_hash(_KEY, source), marshal.dumps(code, _MARSHAL_VERSION)))
 
 
-def _serve(requests, responses):
+def _serve(requests: BinaryIO, responses: BinaryIO) -> None:
     while True:
         head = requests.read(8)
         if not head:
             return
-        path = _exactly(requests, int.from_bytes(head[:4], "little")).decode()
-        source = _exactly(requests, int.from_bytes(head[4:], "little"))
+        path = requests.read(int.from_bytes(head[:4], "little")).decode()
+        source = requests.read(int.from_bytes(head[4:], "little"))
         try:
             pyc = _compiled(path, source)
             name = cache_from_source(path, optimization="").encode()
-        except Exception:
+        except Exception:  # noqa: BLE001 - a source may fail to compile in many ways; none of them can be imported
             name = pyc = b""
-        responses.write(len(name).to_bytes(4, "little") + len(pyc).to_bytes(4, "little") + name)
-        responses.write(pyc)
+        responses.write(b"".join((len(name).to_bytes(4, "little"), len(pyc).to_bytes(4, "little"), name, pyc)))
         responses.flush()
 
 
-def _warm_up():
+def _warm_up() -> None:
     for number in range(256):
-        sys.intern(chr(number))  # latin-1 characters and bytes are kept, once made
+        sys.intern(chr(number))  # the interpreter keeps latin-1 characters and single bytes, once made
         bytes((number,))
     compile("\u00e9 = '\\N{DIGIT ONE}'", "", "exec")  # unicodedata, and the NFKC of identifiers (PEP 3131)
 

@@ -14,37 +14,31 @@ import os
 import sys
 import sysconfig
 
+REQUEST = json.loads(sys.argv.pop())
 
-def _call(request):
-    os.chdir(request["source"])
-    sys.path[:] = [
-        *(os.path.join(request["source"], part) for part in request["backend_path"]),
-        *(part for part in sys.path if part),
-    ]
-    module, _, attribute = request["backend"].partition(":")
+
+def _hook_result() -> object:
+    os.chdir(REQUEST["source"])
+    own = [os.path.join(REQUEST["source"], part) for part in REQUEST["backend_path"]]
+    sys.path[:] = [*own, *filter(None, sys.path)]  # without "", the working directory
+    module, _, attribute = REQUEST["backend"].partition(":")
     backend = importlib.import_module(module)
-    for name in attribute.split(".") if attribute else ():
+    for name in filter(None, attribute.split(".")):
         backend = getattr(backend, name)
-    hook = getattr(backend, request["hook"], None)
-    if hook is None and request["hook"] == "get_requires_for_build_wheel":
+    hook = getattr(backend, REQUEST["hook"], None)
+    if hook is None and REQUEST["hook"] == "get_requires_for_build_wheel":
         return []
     if hook is None:
-        sys.exit("The build backend %s has no %s." % (request["backend"], request["hook"]))
-    return hook(*request["arguments"])
+        sys.exit(f"The build backend {REQUEST['backend']} has no {REQUEST['hook']}.")
+    return hook(*REQUEST["arguments"])
 
 
-def _main():
-    os.dup2(1, 2)
-    request = json.loads(sys.argv.pop())
-    result = _call(request)
-    answer = {
-        "result": result,
-        "python": "%d.%d" % sys.version_info[:2],
-        "glibc": os.confstr("CS_GNU_LIBC_VERSION").split()[-1],
-        "machine": sysconfig.get_platform().partition("-")[2],
-    }
-    with open(request["answer"], "w", encoding="utf-8") as file:
-        json.dump(answer, file)
-
-
-_main()
+os.dup2(1, 2)
+ANSWER = {
+    "result": _hook_result(),
+    "python": "%d.%d" % sys.version_info[:2],
+    "glibc": (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2],
+    "machine": sysconfig.get_platform().partition("-")[2],
+}
+with open(REQUEST["answer"], "w", encoding="utf-8") as FILE:
+    json.dump(ANSWER, FILE)

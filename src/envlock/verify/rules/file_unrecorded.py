@@ -17,8 +17,12 @@ RULE = Rule(
     severity="warning",
     impact="compat",
 )
-_EXPECTED = re.compile(r"_virtualenv\.py|sitecustomize(\.py|/.*)?|usercustomize(\.py|/.*)?|README\.txt|[^/]+\.pth|[^/]+\.egg-link|~.*")
-_VENV_SCRIPTS = re.compile(r"(activate|Activate|deactivate|activate_this)(\.\w+)?|python[\d.w]*(-config)?|pydoc[\d.]*(\.bat)?|idle[\d.]*|2to3.*|pip[\d.]*|easy_install.*|\.gitignore")
+_EXPECTED = re.compile(
+    r"_virtualenv\.py|sitecustomize(\.py|/.*)?|usercustomize(\.py|/.*)?|README\.txt|[^/]+\.pth|[^/]+\.egg-link|~.*"
+)
+_VENV_SCRIPTS = re.compile(
+    r"(activate|Activate|deactivate|activate_this)(\.\w+)?|python[\d.w]*(-config)?|pydoc[\d.]*(\.bat)?|idle[\d.]*|2to3.*|pip[\d.]*|easy_install.*|\.gitignore"
+)
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -32,6 +36,8 @@ def check(case: Case) -> Iterator[Finding]:
     for path in sorted(case.unclaimed):
         site = next((site for site in layout.sites if path.startswith(site + "/")), None)
         if site is not None:
+            if site.endswith("/dist-packages") and not site.startswith("/usr/local/"):
+                continue  # Debian's packages own these, and dpkg knows their files
             inside = path[len(site) + 1 :]
             if _EXPECTED.fullmatch(inside) or shadows(packages, inside):
                 continue  # startup-code and module-shadowed tell the ones that matter
@@ -46,7 +52,9 @@ def check(case: Case) -> Iterator[Finding]:
         yield RULE.finding(
             shown,
             expected="listed in a RECORD",
-            found="a file of nobody" if paths == [top] else f"{len(paths)} files of nobody, {imports} of them importable",
+            found="a file of nobody"
+            if paths == [top]
+            else f"{len(paths)} files of nobody, {imports} of them importable",
             fix=f"rm -r {shown}" if case.image is None else case.sync,
             path=shown,
         )

@@ -29,5 +29,8 @@ def check(case: Case) -> Iterator[Finding]:
     for planned, layer in zip(plan, layers, strict=True):
         if planned.digest and planned.digest != layer.digest:
             yield RULE.finding(
-                f"layer of {planned.title}", expected=f"sha256:{planned.digest}", found=f"sha256:{layer.digest}", fix=fix
+                f"layer of {planned.title}",
+                expected=f"sha256:{planned.digest}",
+                found=f"sha256:{layer.digest}",
+                fix=fix,
             )

@@ -23,7 +23,9 @@ def check(case: Case) -> Iterator[Finding]:
     if case.image is None:
         return
     if isinstance(case.image.lock, Unknown) or (case.image.lock is None and not case.observation.full):
-        reason = case.image.lock.reason if isinstance(case.image.lock, Unknown) else "its last layer is no lock of envlock"
+        reason = (
+            case.image.lock.reason if isinstance(case.image.lock, Unknown) else "its last layer is no lock of envlock"
+        )
         yield RULE.finding(
             "lock", expected=f"the lock of {case.lock.env}", found=reason, fix=case.verify("--full"), rank=0
         )

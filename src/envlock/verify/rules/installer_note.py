@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from envlock.formats.dist_info import is_known_installer, read_cache_stamp, read_direct_url
 from envlock.model.artifact import Wheel
 from envlock.model.finding import Finding, Rule
-from envlock.model.observation import File
+from envlock.model.observation import DirectUrl, File
 from envlock.verify.case import Case, Located
 from envlock.verify.proof import Proof
 
@@ -24,7 +25,8 @@ RULE = Rule(
 
 def check(case: Case) -> Iterator[Finding]:
     """Yield a finding for each such file of a proven package that says something it cannot say."""
-    accounted = {name: _is_accounted(case, name, proof) for name, proof in case.proofs.items()}
+    folders = Counter(_folder(proof.distribution.direct_url) for proof in case.proofs.values())
+    accounted = {name: _is_accounted(case, name, proof, folders) for name, proof in case.proofs.items()}
     known = any(value is True for value in accounted.values())
     for name, proof in case.proofs.items():
         if proof.state != "proven":
@@ -90,14 +92,22 @@ _UV_BEGAN = 1_700_000_000 * 10**9
 _SLACK = 10**9
 
 
-def _is_accounted(case: Case, name: str, proof: Proof) -> bool | None:
-    """Tell whether direct_url.json names the wheel by hash, or a place where it is; None where there is no such file."""
+def _folder(direct_url: DirectUrl | None) -> str:
+    return direct_url.url.rpartition("/")[0] if direct_url is not None else ""
+
+
+def _is_accounted(case: Case, name: str, proof: Proof, folders: Counter[str]) -> bool | None:
+    """Tell whether direct_url.json names the wheel by its hash, or a place where it is or another package came from.
+
+    None where there is no such file.
+    """
     found = proof.distribution.direct_url
     if found is None:
         return None
     wheel = case.locked[name][1]
     located = case.locate(wheel)
-    return found.sha256 == wheel.sha256 or found.url == wheel.url or (located is not None and found.url == located.url)
+    at_hand = located is not None and found.url == located.url
+    return found.sha256 == wheel.sha256 or found.url == wheel.url or at_hand or folders[_folder(found)] > 1
 
 
 _JUDGES: dict[str, Callable[[File, Wheel, Located | None], str]] = {

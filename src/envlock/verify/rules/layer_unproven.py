@@ -11,7 +11,7 @@ RULE = Rule(
     id="layer-unproven",
     family="LOCK",
     title="Every layer of an image of ours is vouched for by envlock.sum.",
-    why="The wheels' files were compared one by one; operating system and bytecode have no digest in the lock, only their layers in envlock.sum.",
+    why="The wheels' files were compared one by one; system files and bytecode are known by their layers' digests alone.",
     nature="unknown",
     impact="security",
 )
@@ -22,13 +22,14 @@ def check(case: Case) -> Iterator[Finding]:
     image = case.image
     if image is None or not case.observation.full or not case.is_own_image:
         return
-    if case.sums.images.get((case.lock_file.digest, str(case.platform))) == image.digest:
+    if case.is_vouched:
         return
     unknown = [layer for layer in image.layers[:-1] if layer.digest not in case.sums.layers]
     if unknown:
         yield RULE.finding(
             f"{len(unknown)} of {len(image.layers)} layers",
             expected="lines of envlock.sum",
-            found=", ".join(f"sha256:{layer.digest[:12]}" for layer in unknown[:4]) + (" …" if len(unknown) > 4 else ""),
+            found=", ".join(f"sha256:{layer.digest[:12]}" for layer in unknown[:4])
+            + (" …" if len(unknown) > 4 else ""),
             fix=f"envlock build {case.lock.env}",
         )

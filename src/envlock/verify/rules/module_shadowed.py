@@ -79,7 +79,12 @@ def shadows(packages: Packages, inside: str) -> str:
         return f"inside {packages.folders[folder]}"
     if name.startswith("__init__.") and folder in packages.shared:
         return f"makes a package of the namespace of {packages.shared[folder]}"
-    if top in packages.tops and top not in _STARTUP and (not folder or name.startswith("__init__.")) and folder in ("", top):
+    if (
+        top in packages.tops
+        and top not in _STARTUP
+        and (not folder or name.startswith("__init__."))
+        and folder in ("", top)
+    ):
         return f"has the name of a module of {packages.tops[top]}"
     return ""
 

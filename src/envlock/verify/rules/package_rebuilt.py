@@ -11,7 +11,7 @@ RULE = Rule(
     id="package-rebuilt",
     family="FILE",
     title="Packages are installed from the locked build of their version.",
-    why="Another build (conda, a vendor's, compiled here) may use another compiler and another BLAS: it is drift, not tampering.",
+    why="Another build (conda, a vendor's, compiled here) may have another compiler or BLAS: drift, not tampering.",
 )
 
 

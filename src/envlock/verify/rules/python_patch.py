@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from envlock.model.finding import Finding, Rule
+from envlock.model.finding import Finding, Rule, Severity
 from envlock.model.influence import PYTHON_RANK
 from envlock.verify.case import Case
 
@@ -24,7 +24,7 @@ def check(case: Case) -> Iterator[Finding]:
     interpreter = case.interpreter
     if base is None or interpreter is None or interpreter.feature != case.lock.python:
         return
-    severity = "error" if case.lock.policy == "bitwise" else "warning"
+    severity: Severity = "error" if case.lock.policy == "bitwise" else "warning"
     if interpreter.version == interpreter.feature:
         yield RULE.finding(
             "python",

@@ -35,7 +35,9 @@ def check(case: Case) -> Iterator[Finding]:
         if proof.state != "proven" or (problem := _problem(proof, environment)) is None:
             continue
         own = f"{proof.distribution.folder}/RECORD"
-        path = case.shown(next((note for note in _stamps(proof) if posixpath.basename(note) in problem), own))
+        path = case.shown(
+            next((note for note in _stamps(proof) if f"{posixpath.basename(note)}' has another" in problem), own)
+        )
         yield RULE.finding(
             f"{name}: {path}",
             expected="rows of RECORD that are true of the package's files",

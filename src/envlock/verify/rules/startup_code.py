@@ -12,7 +12,7 @@ from envlock.verify.case import UNLOCKED_TOOLS, Case
 RULE = Rule(
     id="startup-code",
     family="FILE",
-    title="No .pth file, sitecustomize or usercustomize runs that neither the lock nor the environment's own tools bring.",
+    title="No .pth file, sitecustomize or usercustomize runs that neither the lock nor known tools bring.",
     why="It runs before any program does and can replace any function of any package.",
     impact="security",
     source="The site module; bullseye's own sitecustomize stands in the standard library and belongs to the base",
@@ -89,11 +89,11 @@ def _pth(case: Case, path: str, file: File) -> tuple[str, Severity]:
         return "", "info"  # how the user's own editable project is imported
     runs = [line for line in content.splitlines() if line.startswith((b"import ", b"import\t"))]
     if file.problem or runs:
-        what = file.problem or f"runs {ascii(runs[0][:80].decode('utf-8', 'replace'))}"
+        what = file.problem or f"runs {runs[0][:80].decode('utf-8', 'replace')!a}"
         return (f"{what} (package {owner}, not locked)", "warning") if owner else (what, "error")
     if owner in UNLOCKED_TOOLS or not content.strip():
         return "", "info"
-    return f"adds {ascii(content.strip().splitlines()[0][:80].decode('utf-8', 'replace'))} to sys.path", "warning"
+    return f"adds {content.strip().splitlines()[0][:80].decode('utf-8', 'replace')!a} to sys.path", "warning"
 
 
 def _customize(case: Case, path: str) -> tuple[str, Severity]:

@@ -1,0 +1,95 @@
+"""`envlock verify`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from envlock.cli.console import style_of, width
+from envlock.cli.wiring import manifest_here, only, relative
+from envlock.errors import UsageError
+
+
+@click.command("verify")
+@click.argument("env", required=False)
+@click.option("--python", "python", type=click.Path(path_type=Path), metavar="PATH", help="An interpreter, or a venv.")
+@click.option("--image", metavar="REF", help="An image layout, oci:DIR; it is neither run nor pulled.")
+@click.option("--full/--quick", default=False, help="Every byte of every file, or metadata and sizes (default).")
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.option("-v", "--verbose", is_flag=True, help="List every finding, those for information too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    env: str | None,
+    *,
+    python: Path | None,
+    image: str | None,
+    full: bool,
+    strict: bool,
+    verbose: bool,
+    as_json: bool,
+) -> int:
+    """Prove that a virtual environment or an image is what the lock of ENV says.
+
+    Without a target: the project's virtual environment, else the active one.
+
+    Exit codes: 0 match, 1 drift, 3 could not verify, 4 bytes contradict the lock.
+    """
+    from envlock.adapters.cache import Cache
+    from envlock.cli.progress import progress_for
+    from envlock.formats.pylock import read_lock
+    from envlock.operations.records import records_at_hand
+    from envlock.operations.verify import verify_environment, verify_image
+
+    if python is not None and image is not None:
+        raise click.UsageError("--python and --image exclude each other.")
+    manifest = manifest_here()
+    name = only(manifest, env)
+    path = manifest.lock_path(name)
+    lock_file = read_lock(path)
+    records = records_at_hand(path.parent, Cache())
+    progress = progress_for(quiet=ctx.obj["quiet"])
+    if image is not None:
+        verdict = verify_image(
+            lock_file, image, sums=manifest.sums_path, records=records, progress=progress, full=full, strict=strict
+        )
+    else:
+        from envlock.adapters.interpreter import TargetPython
+
+        target = python or _default_target(manifest.venv_path(name))
+        shown = relative(target.absolute())
+        verdict = verify_environment(
+            lock_file,
+            target,
+            folder=path.parent,
+            interpreter=TargetPython(),
+            records=records,
+            progress=progress,
+            full=full,
+            strict=strict,
+            name=shown,
+            subject=f"{name} --python {shown}",
+        )
+    from envlock.report.verdict import verdict_json, verdict_text
+
+    if as_json:
+        click.echo(verdict_json(verdict))
+    elif verdict.exit_code or not ctx.obj["quiet"]:
+        click.echo(verdict_text(verdict, style=style_of(ctx), width=width(), everything=verbose), nl=False)
+    return verdict.exit_code
+
+
+def _default_target(venv: Path) -> Path:
+    active = os.environ.get("VIRTUAL_ENV")
+    for path in (venv, Path(active) if active else None):
+        if path is not None and path.exists():
+            return path
+    raise UsageError(
+        "no-target",
+        "There is nothing to verify yet.",
+        expected=f"a virtual environment {relative(venv)}, or an active one",
+        hint="Make it with `envlock sync`, or name a target with --python or --image.",
+    )

@@ -1,0 +1,21 @@
+"""Writes a file beside its place and renames it there, so that nobody ever sees a part of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def beside(path: Path, fill: Callable[[Path], object]) -> None:
+    """Have `fill` write a new file in the folder of `path`, and rename it to `path` unless that raises."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    part = Path(name)
+    try:
+        fill(part)
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

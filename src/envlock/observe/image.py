@@ -1,0 +1,145 @@
+"""Observes an image in an OCI layout by its documents and its lock layer, without running or unpacking anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from envlock.errors import IntegrityError, UnverifiableError, UsageError
+from envlock.formats.layer_reader import read_layer
+from envlock.formats.oci import Config, Descriptor, Layout, Manifest
+from envlock.model.edges import Progress
+from envlock.model.observation import ImageFact, LayerFact, Observation, Unknown
+from envlock.model.platform import Platform
+from envlock.observe.layers import read_image_files
+
+_LOCK_PATH = re.compile(r"opt/envlock/pylock\.[^./]+\.toml")
+_LOCK_LAYER = 64 << 20
+"""Largest blob that is looked into for a lock: a lock of a thousand packages has some MiB."""
+
+
+def observe_image(
+    folder: Path, *, name: str, platforms: tuple[Platform, ...], full: bool, progress: Progress
+) -> Observation:
+    """Look at the image of a layout folder, for the first of `platforms` that it has, else for whatever it has.
+
+    Quick: manifest, config, the sizes of blobs and the lock layer. `full` reads every layer.
+    Raises UsageError (`no-layout`, `no-image`). What contradicts itself in the image is part of the observation.
+    """
+    layout = Layout(folder)
+    descriptor = _choose(layout, platforms)
+    try:
+        manifest = layout.manifest(descriptor)
+        config = layout.config(manifest)
+    except IntegrityError as error:
+        return Observation(
+            target=name,
+            full=full,
+            environment=None,
+            image=_broken(name, descriptor, f"{error.what} {error.found}".strip()),
+        )
+    platform = _platform(config)
+    layers = tuple(
+        _look(layout, blob, diff_id) for blob, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
+    )
+    lock = _lock_of(layout, manifest, layers)
+    environment = None
+    if full:
+        layers, environment = read_image_files(layout, manifest, config, layers, progress)
+    return Observation(
+        target=name,
+        full=full,
+        environment=environment,
+        image=ImageFact(
+            reference=name,
+            platform=platform,
+            digest=descriptor.digest.removeprefix("sha256:"),
+            labels=config.labels,
+            layers=layers,
+            lock=lock,
+            contradictions=tuple(_contradictions(descriptor, config, manifest)),
+        ),
+    )
+
+
+def _choose(layout: Layout, platforms: tuple[Platform, ...]) -> Descriptor:
+    for platform in platforms:
+        try:
+            return layout.image(platform)
+        except UsageError as error:
+            if error.reference != "no-platform":
+                raise
+    first = next(iter(layout.manifests()), None)
+    if first is None:
+        raise UsageError(
+            "no-image", "The layout names no image.", where=str(layout.root), hint="Build one: envlock build -o oci:DIR"
+        )
+    return first[0]
+
+
+def _platform(config: Config) -> Platform | None:
+    try:
+        return Platform.parse(f"{config.os}/{config.architecture}")
+    except UsageError:
+        return None
+
+
+def _look(layout: Layout, blob: Descriptor, diff_id: str) -> LayerFact:
+    """Return a layer by its size alone."""
+    problem = ""
+    missing = False
+    try:
+        size = layout.blob_path(blob.digest).stat().st_size
+        if size != blob.size:
+            problem = f"{size} bytes"
+    except OSError as error:
+        missing, problem = True, f"not in the layout ({error.strerror})"
+    return LayerFact(
+        digest=blob.digest.removeprefix("sha256:"),
+        size=blob.size,
+        diff_id=diff_id.removeprefix("sha256:"),
+        problem=problem,
+        missing=missing,
+    )
+
+
+def _lock_of(layout: Layout, manifest: Manifest, layers: tuple[LayerFact, ...]) -> bytes | Unknown | None:
+    """Return the lock in the last layer, whose bytes are checked against the manifest's digest."""
+    if not layers or layers[-1].missing or manifest.layers[-1].size > _LOCK_LAYER:
+        return Unknown(reason="its last layer is not in the layout") if layers and layers[-1].missing else None
+    blob, fact = manifest.layers[-1], layers[-1]
+    found: list[bytes] = []
+    try:
+        entries = read_layer(
+            layout.chunks(blob), where=blob.digest, digest=blob.digest, diff_id=f"sha256:{fact.diff_id}"
+        )
+        for entry, body in entries:
+            if entry.kind == "file" and _LOCK_PATH.fullmatch(entry.path) and entry.size <= _LOCK_LAYER:
+                found.append(b"".join(body))
+            elif entry.kind != "dir":
+                return None  # a layer of an ordinary image
+    except (IntegrityError, UnverifiableError) as error:
+        # Only where a lock was found it is known to be our layer; else full mode says what is wrong with it.
+        return Unknown(reason=error.what) if found else None
+    return found[0] if len(found) == 1 else None
+
+
+def _contradictions(descriptor: Descriptor, config: Config, manifest: Manifest) -> Iterator[str]:
+    said = descriptor.platform
+    if said is not None and (said.os, said.architecture) != (config.os, config.architecture):
+        yield f"the index says {said.os}/{said.architecture}, the config {config.os}/{config.architecture}"
+    if len({layer.digest for layer in manifest.layers}) != len(manifest.layers):
+        yield "the manifest lists one layer twice"
+
+
+def _broken(name: str, descriptor: Descriptor, why: str) -> ImageFact:
+    return ImageFact(
+        reference=name,
+        platform=None,
+        digest=descriptor.digest.removeprefix("sha256:"),
+        labels={},
+        layers=(),
+        lock=Unknown(reason="the image's documents cannot be read"),
+        contradictions=(why,),
+    )
