@@ -31,7 +31,8 @@ def main() -> int:
             return 1
         if expected:
             print(f"(exit code {found}: drift)")
-    print(f"\nThat was the story, in {time.monotonic() - started:.0f} s. The locks are in lockfiles/, the images in .envlock/.")
+    seconds = time.monotonic() - started
+    print(f"\nThat was the story, in {seconds:.0f} s. The locks are in lockfiles/, the images in .envlock/.")
     return 0
 
 

@@ -79,6 +79,8 @@ def test_layout_survives_registry_and_engine(built: Project, registry: str, engi
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert said.stdout.strip() == platform["image"]
-    code = "import sys, click, yaml, importlib.metadata as m; print(sys.version_info[:2], m.version('click'), yaml.__version__)"
+    code = (
+        "import sys, yaml, importlib.metadata as m; print(sys.version_info[:2], m.version('click'), yaml.__version__)"
+    )
     run = [*docker, "run", "--rm", "--network", "none", f"{name}@{image['index']}", "python", "-c", code]
     assert subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip() == "(3, 11) 8.1.7 6.0.2"

@@ -175,14 +175,13 @@ class Signer:
     """A certificate of the test's own."""
 
     def __init__(self) -> None:
-        from pysequoia import Cert
+        from pysequoia import Tsk
 
-        self.cert = Cert.generate("Test archive <archive@example.com>")
+        self._secret = Tsk.generate("Test archive <archive@example.com>")
+        self.cert = self._secret.extract_certificate()
 
     def sign(self, text: str) -> bytes:
         """Return the text signed in the clear, as an InRelease is."""
         from pysequoia import SignatureMode, sign
 
-        secrets = self.cert.secrets
-        assert secrets is not None
-        return bytes(sign(secrets.signer(), text.encode(), mode=SignatureMode.CLEAR))
+        return bytes(sign(self._secret.signer(), text.encode(), mode=SignatureMode.CLEAR))

@@ -35,7 +35,7 @@ class Answer(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         wanted = self.headers.get("Range")
         self.server.seen.append(wanted)
         if self.server.status != 200:

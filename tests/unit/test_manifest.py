@@ -65,7 +65,7 @@ def test_as_of(tmp_path: Path, value: str, cutoff: str) -> None:
 
 def test_no_manifest(tmp_path: Path) -> None:
     """Nothing to read: the error shows what to write."""
-    with pytest.raises(UsageError, match="no envlock.toml") as caught:
+    with pytest.raises(UsageError, match="no envlock") as caught:
         find_manifest(tmp_path)
     assert "[env.train]" in caught.value.hint
 

@@ -118,7 +118,7 @@ def change_root(root: str, binds: Mapping[str, str]) -> None:
         os.mkdir(f"/root/{name}")
     _populate_dev()
     try:
-        mount("proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2")
+        mount("proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     except Failed:  # inside a container that masks parts of its own /proc, none can be mounted: it stays empty
         pass
     mount("tmpfs", "/root/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")

@@ -132,7 +132,7 @@ class Http:
                         except urllib3.exceptions.HTTPError as error:
                             if attempt == _ATTEMPTS:
                                 raise _failed(url, error) from None
-            if size is not None and done != size or digest.hexdigest() != sha256:
+            if (size is not None and done != size) or digest.hexdigest() != sha256:
                 raise IntegrityError(
                     "download-mismatch",
                     "What was downloaded is not the locked file.",

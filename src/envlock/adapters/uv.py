@@ -15,8 +15,20 @@ from typing import Any
 from envlock.errors import UsageError
 from envlock.model.edges import Resolution
 
-_KEPT = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST", "UV_CACHE_DIR",
-         "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_HTTP_TIMEOUT", "UV_KEYRING_PROVIDER", "UV_CONCURRENT_DOWNLOADS")  # fmt: skip
+_KEPT = (
+    "UV_CACHE_DIR",
+    "UV_CONCURRENT_DOWNLOADS",
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_HTTP_TIMEOUT",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "UV_INSECURE_HOST",
+    "UV_KEYRING_PROVIDER",
+    "UV_NATIVE_TLS",
+    "UV_SYSTEM_CERTS",
+)
+"""Where packages come from and how they are reached; nothing that changes what is chosen."""
 _SCRUBBED = re.compile(r"(UV|PIP|PYTHON|CONDA)(_.*)?|PYTHON[A-Z]+|VIRTUAL_ENV.*")
 _TARGETS = (17, 28, *range(31, 41))
 """The glibc 2.x that uv has platform names for."""
@@ -56,9 +68,9 @@ class Uv:
                 (folder / "requirements.in").write_text("".join(f"{line}\n" for line in wanted.requirements), "utf-8")
                 sources.append(str(folder / "requirements.in"))
             sources += [str(path) for path in wanted.files]
-            arguments = ["pip", "compile", *sources, "--format", "pylock.toml", "-o", str(output), "--no-header", "--quiet",
-                         "--no-annotate", "--python-version", wanted.python,
-                         "--python-platform", _target(wanted.machine, wanted.glibc)]  # fmt: skip
+            arguments = ["pip", "compile", *sources, "--format", "pylock.toml", "-o", str(output)]
+            arguments += ["--no-header", "--no-annotate", "--quiet", "--python-version", wanted.python]
+            arguments += ["--python-platform", _target(wanted.machine, wanted.glibc)]
             for group in wanted.groups:
                 arguments += ["--group", f"{wanted.files[0]}:{group}"]
             if wanted.cutoff is not None:
@@ -99,23 +111,9 @@ class Uv:
         with tempfile.TemporaryDirectory(prefix="envlock-") as name:
             listed = Path(name) / "requirements.txt"
             listed.write_text("".join(f"{line}\n" for line in requirements), "utf-8")
-            result = self._run(
-                [
-                    "pip",
-                    "sync",
-                    str(listed),
-                    "--python",
-                    str(venv),
-                    "--no-index",
-                    "--find-links",
-                    str(wheels),
-                    "--require-hashes",
-                    "--link-mode",
-                    "copy",
-                    "--quiet",
-                    "--allow-empty-requirements",
-                ]  # fmt: skip
-            )
+            arguments = ["pip", "sync", str(listed), "--python", str(venv), "--no-index", "--find-links", str(wheels)]
+            arguments += ["--require-hashes", "--link-mode", "copy", "--allow-empty-requirements", "--quiet"]
+            result = self._run(arguments)
         if result.returncode != 0:
             raise UsageError(
                 "install-failed", "uv could not install the locked wheels.", where=str(venv), found=_tail(result.stderr)

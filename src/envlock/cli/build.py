@@ -137,16 +137,21 @@ def _write(kind: str, where: str, image: Image, env: str, tags: Sequence[str], p
 
         write_layout(Path(where), image, tags, progress=progress)
         return f"oci:{relative(Path(where).absolute())}"
-    names = tags or (f"{env}:{image.tag}",)
+    names = [_with_tag(tag) for tag in tags] or [f"{env}:{image.tag}"]
     if kind == "docker-archive":
         from envlock.adapters.engine import qualified
         from envlock.image.docker_archive import write_docker_archive
 
-        full = {name: qualified(name) for name in names}
-        write_docker_archive(Path(where), image, image.of(this_platform()), full, progress=progress)
+        platform = image.of(this_platform())
+        write_docker_archive(Path(where), image, platform, {tag: qualified(tag) for tag in names}, progress=progress)
         return f"docker-archive:{where}"
     from envlock.adapters.engine import Engine
 
     with Engine() as engine:
         engine.load(image, image.of(engine.platform), names, progress=progress)
     return f"engine: {', '.join(names)}"
+
+
+def _with_tag(name: str) -> str:
+    """Return a name as docker understands it: `latest` where it has no tag."""
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"

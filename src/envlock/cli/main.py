@@ -22,6 +22,7 @@ COMMANDS = {
     "verify": "Prove that an environment or an image matches the lock.",
     "build": "Build the image that the lock determines.",
     "diff": "Say what differs between two locks, what changes results first.",
+    "rule": "Explain a rule of verify: what it checks, and why.",
     "fetch": "Bring a lock's artifacts to this machine.",
 }
 
@@ -29,17 +30,17 @@ COMMANDS = {
 class _Commands(click.Group):
     """Subcommands imported when they are called, so that --help costs little more than click."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"envlock.cli.{name}").command
         command.short_help = COMMANDS[name]
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -100,7 +101,7 @@ def main() -> NoReturn:
         what = "The disk is full." if full else f"{error.strerror or error}."
         _say(EnvlockError("disk-full" if full else "io-error", what, where=str(error.filename or "")))
         code = 2
-    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a sentence
+    except Exception as error:
         if os.environ.get("ENVLOCK_DEBUG"):
             raise
         _say(

@@ -65,14 +65,14 @@ def paragraph(text: str) -> dict[str, str]:
 
 def paragraphs(text: str) -> Iterator[dict[str, str]]:
     """Parse the paragraphs of a deb822 file in order."""
-    for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")):
+    for block in re.split(r"\n(?:[ \t]*\n)+", text.replace("\r\n", "\n")):
         fields = paragraph(block.strip("\n"))
         if fields:
             yield fields
 
 
 _RELATION = re.compile(
-    r"(?P<name>[a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*(?P<operator><<|<=|=|>=|>>|<|>)\s*(?P<version>[^\s()]+)\s*\))?"
+    r"(?P<name>[a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*(?P<operator><<|<=|=|>=|>>|<|>)\s*(?P<version>[0-9A-Za-z][^\s()]*)\s*\))?"
 )
 _OBSOLETE = {"<": "<=", ">": ">="}
 

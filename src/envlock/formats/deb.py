@@ -74,7 +74,19 @@ def data_members(path: Path) -> Iterator[tuple[Entry, Content | None]]:
                 size=member.size if kind == "file" else 0,
                 link=link,
             )
-            yield entry, cast("Content", archive.extractfile(member)) if kind == "file" else None
+            yield entry, _Checked(cast("Content", archive.extractfile(member)), path) if kind == "file" else None
+
+
+class _Checked:
+    """A content whose errors are those of its package, wherever it is read."""
+
+    def __init__(self, content: Content, path: Path) -> None:
+        self._content = content
+        self._path = path
+
+    def read(self, size: int = -1, /) -> bytes:
+        with _reading(self._path):
+            return self._content.read(size)
 
 
 def _kind(member: tarfile.TarInfo) -> Kind:
@@ -119,6 +131,9 @@ def _archive(file: IO[bytes], name: str) -> Iterator[tarfile.TarFile]:
     content = _Inflated(file, size, _decompressor(compression))
     with tarfile.open(fileobj=cast("IO[bytes]", content), mode="r|", encoding="utf-8", errors="strict") as archive:
         yield archive
+    # What follows the tar archive's end belongs to the compressed stream still, whose checksums come last.
+    while content.read(_CHUNK):
+        pass
 
 
 def _seek(file: IO[bytes], name: str) -> tuple[str, int]:

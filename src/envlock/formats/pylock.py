@@ -61,7 +61,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_u
     policy: Policy
     urls: Urls
     layer_spec: Literal[1]
-    inputs: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    inputs: dict[str, str] = {}
     settings: Settings = Settings()
     image: ImageConfig | None = None
     base: Base | None = None

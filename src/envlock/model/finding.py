@@ -121,10 +121,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def order(finding: Finding) -> tuple[object, ...]:
-    """Sort key of findings: broken integrity voids all else, then what changes results; infos come last."""
+    """Sort key of findings: broken integrity voids all else, then drift, results first; what is unknown; infos last."""
     return (
         finding.severity == "info",
-        finding.nature != "integrity",
+        ("integrity", "drift", "unknown").index(finding.nature),
         IMPACTS.index(finding.impact),
         finding.rank,
         ("PKG", "PY", "FILE", "LOCK").index(finding.family),

@@ -38,7 +38,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", for
     """A requirements file or pyproject.toml, relative to the manifest."""
     groups: tuple[str, ...] = ()
     """Dependency groups of that pyproject.toml (PEP 735)."""
-    frameworks: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    frameworks: dict[str, str] = {}
     """Project to version specifier: what decides the results."""
     dependencies: tuple[str, ...] = ()
     """PEP 508."""

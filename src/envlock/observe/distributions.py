@@ -18,6 +18,12 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _same_version(text: str) -> str:
+    from packaging.utils import canonicalize_version
+
+    return canonicalize_version(text.replace("_", "+"))
+
+
 def metadata_folders(sites: Iterable[str], files: Iterable[str]) -> list[str]:
     """Return the metadata folders and files right below the sites, sorted."""
     found = set()
@@ -58,6 +64,10 @@ def _read(folder: str, files: Mapping[str, File]) -> Distribution:
     elif top.endswith(".dist-info") and normalise(name) != normalise(project):
         problem = f"its METADATA calls itself {name}, its folder {top}"
         name = project
+    elif stated and _same_version(version) != _same_version(stated):
+        # pip and importlib.metadata read METADATA, uv the folder: one of them was changed since.
+        problem = f"its METADATA says version {version}, its folder {top}"
+        version = stated
     direct_url = None
     raw = _content(f"{folder}/direct_url.json", files)
     if raw is not None:

@@ -220,8 +220,7 @@ def _environment(tree: dict[str, _Node], config: Config) -> Environment | Unknow
         walked=True,
         hashed=True,
         bytecode=Unknown(
-            reason=f"{bytecode} .pyc files cannot be compared with their sources without running the image",
-            hint="Build the image from the lock: envlock build",
+            reason=f"{bytecode} .pyc files cannot be compared with their sources without running the image"
         )
         if bytecode
         else None,
@@ -279,7 +278,7 @@ def _feature(sites: Iterable[str], python: str) -> str:
 
 
 def _version(tree: dict[str, _Node], prefix: str, feature: str) -> str:
-    """Return the interpreter's full version as its headers, Debian's package or pyvenv.cfg give it; else the feature."""
+    """Return the interpreter's version as its headers, Debian's package or pyvenv.cfg give it; else the feature."""
     for path in (f"{prefix}/include/python{feature}/patchlevel.h", f"/usr/local/include/python{feature}/patchlevel.h"):
         node = tree.get(path)
         if node is not None and node.content and (match := _VERSION.search(node.content)):

@@ -28,8 +28,8 @@ from envlock.model.edges import Compiler, NoProgress, Progress, Task
 from envlock.model.lock import LockFile
 from envlock.model.platform import Platform
 
-_MOST_JOBS = 8
-"""Layers at a time: each costs some 30 MiB of memory, and the disk is the limit long before."""
+_MOST_JOBS = 4
+"""Layers at a time: each costs some 25 MiB of memory, and one more than there are CPUs waits for its interpreter."""
 
 Wheels = Callable[[Wheel], Path]
 """Returns the file of a locked wheel, its sha256 verified; asked only for wheels that a layer has to be built of."""
@@ -65,7 +65,7 @@ def build(
     Args:
         platforms: those of the lock, where None.
         warn: told of cached layers that are not what they should be, which are built again.
-        jobs: layers at a time; one for each CPU where None. The bytes are always the same.
+        jobs: layers at a time; as many as keep the CPUs busy, where None. The bytes are always the same.
         rebuild: use no layer of the cache.
 
     Raises UsageError (`no-image`, `file-conflict`, `write-failed`), IntegrityError (`sums-mismatch`, `bad-stream`), and
@@ -296,4 +296,4 @@ def _short(title: str) -> str:
 
 def _cpus() -> int:
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(available, _MOST_JOBS)
+    return min(available + 1, _MOST_JOBS)

@@ -172,7 +172,7 @@ def _base(
             raise UsageError(
                 "no-build-root",
                 f"{', '.join(sdists)} has no wheel, and there is no base to build one in.",
-                hint='Name one: [env.NAME.image] base = "debian-bookworm-python3.11", or choose a version with a wheel.',
+                hint='Name one, [env.NAME.image] base = "debian-bookworm-python3.11", or take a version with a wheel.',
             )
         return None
     unchanged = (

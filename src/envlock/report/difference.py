@@ -76,7 +76,7 @@ def _section(
         if not change.facts and (following is None or following.why != change.why or following.facts):
             yield from (style(line, "faint") for line in wrapped(change.why, "      ", width))
     if len(changes) > most:
-        yield style(f"  and {len(changes) - most} more; --json lists all", "faint")
+        yield style(f"  and {len(changes) - most} more; --json lists them", "faint")
     yield ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -26,6 +27,8 @@ _OUTCOMES: dict[Outcome, tuple[str, Meaning]] = {
 _MOST = 12
 """Findings of one kind that are listed; the rest are counted."""
 _SUBJECT, _VALUE = 40, 34
+"""The widest subject and expectation that still stand in one line with what was found."""
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 def verdict_json(verdict: Verdict) -> str:
@@ -50,9 +53,11 @@ def verdict_text(verdict: Verdict, *, style: Style = plain, width: int = 100, ev
     if broken:
         lines += _section("Contradicts the lock's digests", broken, "bad", style, width, most)
     for impact in IMPACTS:
-        group = [finding for finding in errors if finding.impact == impact and finding.nature != "integrity"]
+        group = [finding for finding in errors if finding.impact == impact and finding.nature == "drift"]
         if group:
             lines += _section(_HEADINGS[impact], group, "bad", style, width, most)
+    if unknown := [finding for finding in errors if finding.nature == "unknown"]:
+        lines += _section("Could not be verified", unknown, "warn", style, width, most)
     if others:
         lines += _section("Noticed", others, "warn", style, width, most)
     fixes = list(dict.fromkeys(finding.fix for finding in errors or others if finding.fix))
@@ -68,9 +73,11 @@ def _section(
     heading: str, findings: Sequence[Finding], meaning: Meaning, style: Style, width: int, most: int
 ) -> Iterator[str]:
     yield style(heading, "strong")
-    shown = findings[:most]
-    subjects = min(_SUBJECT, max(len(finding.subject) for finding in shown))
-    values = min(_VALUE, max(len(finding.expected) for finding in shown))
+    shown = [_abbreviated(finding) for finding in findings[:most]]
+    subjects = max((len(f.subject) for f in shown if len(f.subject) <= _SUBJECT), default=0)
+    values = max(
+        (len(f.expected) for f in shown if len(f.expected) <= _VALUE and len(f.subject) <= _SUBJECT), default=0
+    )
     for at, finding in enumerate(shown):
         yield from _row(finding, subjects, values, meaning, style, width)
         following = shown[at + 1] if at + 1 < len(shown) else None
@@ -78,18 +85,22 @@ def _section(
             yield from (style(line, "faint") for line in wrapped(finding.why, "      ", width))
     if len(findings) > most:
         rules = ", ".join(dict.fromkeys(finding.rule for finding in findings[most:]))
-        yield style(f"  and {len(findings) - most} more ({rules}); --json lists all", "faint")
+        yield style(f"  and {len(findings) - most} more ({rules}); --verbose lists all", "faint")
     yield ""
+
+
+def _abbreviated(finding: Finding) -> Finding:
+    """Return the finding with digests cut to what tells them apart; JSON keeps them whole."""
+    short = {name: _DIGEST.sub(r"\1…", getattr(finding, name)) for name in ("subject", "expected", "found")}
+    return msgspec.structs.replace(finding, **short)
 
 
 def _row(finding: Finding, subjects: int, values: int, meaning: Meaning, style: Style, width: int) -> Iterator[str]:
     """Yield a finding in one line where it fits, else its parts below each other."""
     mark = {"unknown": "?", "integrity": "✗", "drift": "✗"}[finding.nature] if finding.severity == "error" else "!"
-    found = _arrow(finding)
-    line = f"{finding.subject:<{subjects}}  {finding.expected:<{values}}  {found}"
+    line = f"{finding.subject:<{subjects}}  {finding.expected:<{values}}  → {finding.found}"
     tail = f"  [{finding.rule}]"
-    fits = len(finding.subject) <= subjects and len(finding.expected) <= values and len(line) + len(tail) + 4 <= width
-    if fits:
+    if len(finding.subject) <= subjects and len(finding.expected) <= values and len(line) + len(tail) + 4 <= width:
         yield f"  {style(mark, meaning)} {line}{style(tail, 'faint')}"
         return
     yield f"  {style(mark, meaning)} {style(finding.subject, 'strong')}{style(tail, 'faint')}"
@@ -97,10 +108,6 @@ def _row(finding: Finding, subjects: int, values: int, meaning: Meaning, style: 
         yield f"      expected  {finding.expected}"
     if finding.found:
         yield f"      found     {finding.found}"
-
-
-def _arrow(finding: Finding) -> str:
-    return f"→ {finding.found}" if finding.found else ""
 
 
 def _summary(verdict: Verdict, style: Style) -> str:
@@ -117,8 +124,11 @@ def _summary(verdict: Verdict, style: Style) -> str:
     text = f"{summary.env}: {', '.join(part for part in parts if part)}: {style(word, meaning)}"
     if tail:
         text += f" ({tail})"
-    elif summary.mode == "quick" and not summary.image:
-        text += style(" by version and size; --full compares every byte", "faint")
+    elif summary.mode == "quick":
+        text += style(
+            " by its digest in envlock.sum" if summary.image else " by version and size; --full compares every byte",
+            "faint",
+        )
     return text
 
 

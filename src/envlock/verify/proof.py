@@ -1,8 +1,8 @@
 """Proves the installed files of one package against its locked wheel, or names the files that contradict it.
 
 A package is proven by the `contents` digest alone, which needs nothing but the lock. Only where it does not match is
-the wheel's own RECORD looked for, known by its digest, to say which file it is; without it the installed RECORD names what
-it can, and the package stays contradicted whatever that RECORD says.
+the wheel's own RECORD looked for, known by its digest, to say which file it is; without it the installed RECORD names
+what it can, and the package stays contradicted whatever that RECORD says.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ def _repairs(paths: list[str], spare: list[str], distribution: Distribution) -> 
     site = posixpath.dirname(distribution.folder)
     tops = {path[len(site) + 1 :].split("/", 1)[0] for path in paths if path.startswith(f"{site}/")}
     inside = [p for p in spare if not p.endswith(".pyc") and p[len(site) + 1 :].split("/", 1)[0] in tops]
+    yield []
     if inside:
         yield inside
     others = [p for p in spare if p not in inside and not p.endswith(".pyc")]
@@ -224,6 +225,8 @@ class _Attempt:
             for path in self.claim.payload()
             if path not in expected_paths and path in self.files
         ]
+        if self.claim.record is None and any(b.kind == "missing" for b in blemishes):
+            return self._proof("unproven", "it has no RECORD to say where its files outside site-packages are")
         if not blemishes:
             return self._proof("proven", shebangs=tuple(shebangs), paths=list(expected_paths))
         reason = self._rebuilt(blemishes, len(expected_paths))
@@ -303,7 +306,8 @@ class _Attempt:
         except InvalidWheelFilename:
             return ""
         tags = read_tags(file.content)
-        if tags and not tags & locked:
+        # One character away from the locked tag is a flipped byte rather than another build.
+        if tags and not any(_near(tag, other) for tag in tags for other in locked):
             return f"built as {', '.join(sorted(tags))}"
         generator = read_generator(file.content)
         return f"built by {generator}" if generator and compared else ""
@@ -328,6 +332,10 @@ class _Attempt:
             files=len(proven),
             size=sum(file.size for file in proven),
         )
+
+
+def _near(one: str, other: str) -> bool:
+    return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) <= 1
 
 
 def original_digests(body: bytes) -> set[str]:

@@ -1,4 +1,5 @@
 # ruff: noqa
+# mypy: ignore-errors
 # Runs in the target's interpreter, `python -I -S -B -`, Python 3.6 and up, standard library only.
 # Prints "ready", then for each (.pyc, source) of PAIRS a line "index verdict": is it what compiling the source gives?
 # "same"; "differs"; "ignored" when the interpreter itself would not load it (other magic number, older source).

@@ -1,4 +1,5 @@
 # ruff: noqa
+# mypy: ignore-errors
 # Runs in the target's interpreter, `python -I -S -`, Python 3.6 and up, standard library only.
 # Prints one line of JSON: what the interpreter is and where it keeps installed files.
 import json

@@ -47,7 +47,7 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _why(kind: str, results: bool) -> str:
     if kind == "unnamed":
-        return "The files are not the locked wheel's, though RECORD agrees with them: only the wheel's own could name which."
+        return "The files are not the locked wheel's, though RECORD agrees with them: only the wheel's own names which."
     if kind == "added":
         return "RECORD lists a file that the locked wheel does not hold."
     return "It takes part in computing the results." if results else RULE.why

@@ -11,7 +11,7 @@ RULE = Rule(
     id="layer-unproven",
     family="LOCK",
     title="Every layer of an image of ours is vouched for by envlock.sum.",
-    why="The wheels' files were compared one by one; system files and bytecode are known by their layers' digests alone.",
+    why="The wheels' files were compared one by one; system files and bytecode are known by their layers alone.",
     nature="unknown",
     impact="security",
 )

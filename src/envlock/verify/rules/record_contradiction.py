@@ -45,6 +45,7 @@ def check(case: Case) -> Iterator[Finding]:
             fix=case.reinstall(),
             package=name,
             path=path,
+            nature=None if proof.claim.record else "drift",
             rank=case.influence(name).rank,
         )
 

@@ -1,0 +1,269 @@
+"""Verification of files: one flipped byte anywhere, with and without a rewritten RECORD."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.venvs import Venv, demo_wheel, finding_of, flip, lock_of, rules_of
+from tests.unit.wheels import make_wheel, record_line
+
+SITE = "lib/python3.11/site-packages"
+INFO = f"{SITE}/demo-1.0.dist-info"
+FILES = [
+    f"{SITE}/demo/__init__.py",
+    f"{SITE}/demo/native.so",
+    f"{SITE}/demo/sub/table.csv",
+    f"{INFO}/METADATA",
+    f"{INFO}/WHEEL",
+    f"{INFO}/entry_points.txt",
+    f"{INFO}/INSTALLER",
+    "bin/demo-script",
+    "bin/demo-shell",
+    "bin/demo-run",
+    "share/demo.txt",
+    "include/site/python3.11/demo/demo.h",
+]
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    return demo_wheel(tmp_path)
+
+
+@pytest.fixture
+def venv(tmp_path: Path, wheel: Path) -> Venv:
+    made = Venv(tmp_path / "venv")
+    made.install(wheel)
+    return made
+
+
+def test_untouched_environment_matches(venv: Venv, wheel: Path) -> None:
+    """Every scheme of a wheel is proven by `contents`, with neither RECORD nor wheel at hand."""
+    verdict = venv.verify(lock_of([wheel]), records=False)
+    assert (verdict.exit_code, verdict.findings) == (0, ())
+    assert verdict.summary.files == 10
+
+
+@pytest.mark.parametrize("records", [True, False], ids=["wheel at hand", "wheel gone"])
+@pytest.mark.parametrize("rewritten", [False, True], ids=["RECORD kept", "RECORD rewritten"])
+@pytest.mark.parametrize("name", FILES)
+def test_every_flipped_byte_is_an_integrity_failure(
+    venv: Venv, wheel: Path, name: str, rewritten: bool, records: bool
+) -> None:
+    """Each byte of each class of file counts; package and file are named wherever the wheel's RECORD is to be had."""
+    path, lock = venv.prefix / name, lock_of([wheel])
+    original = path.read_bytes()
+    record = venv.prefix / INFO / "RECORD"
+    kept = record.read_bytes()
+    for at in {0, len(original) // 2, len(original) - 1}:
+        flip(path, at, at % 7)
+        if rewritten:
+            venv.rewrite_record(path)
+        verdict = venv.verify(lock, records=records)
+        assert verdict.exit_code == 4, at
+        first = verdict.findings[0]
+        assert (first.nature, first.package) == ("integrity", "demo")
+        if records or not rewritten:
+            assert name in {finding.path for finding in verdict.findings}
+        path.write_bytes(original)
+        record.write_bytes(kept)
+
+
+def test_every_byte_of_record_counts(venv: Venv, wheel: Path) -> None:
+    """RECORD is parsed so strictly that no byte of it can change unseen, though the package itself stays proven."""
+    path, lock = venv.prefix / INFO / "RECORD", lock_of([wheel])
+    original = path.read_bytes()
+    for at in range(len(original)):
+        flip(path, at, at % 8)
+        verdict = venv.verify(lock, records=at % 2 == 0)
+        assert verdict.exit_code == 4, (at, original[at - 5 : at + 5])
+        assert {finding.package for finding in verdict.findings if finding.nature == "integrity"} == {"demo"}
+        path.write_bytes(original)
+
+
+def test_a_file_that_the_rewritten_record_adds_is_named(venv: Venv, wheel: Path) -> None:
+    """A module smuggled into the package with a row of its own is not the wheel's."""
+    extra = venv.site / "demo/extra.py"
+    extra.write_bytes(b"import os\n")
+    record = venv.prefix / INFO / "RECORD"
+    record.write_text(record.read_text() + record_line("demo/extra.py", extra.read_bytes()))
+    verdict = venv.verify(lock_of([wheel]))
+    assert verdict.exit_code == 4
+    assert finding_of(verdict, "file-tampered").path == f"{SITE}/demo/extra.py"
+
+
+def test_missing_file_is_drift(venv: Venv, wheel: Path) -> None:
+    """A file that is gone contradicts nothing, but the package is not whole; quick mode sees it too."""
+    (venv.site / "demo/sub/table.csv").unlink()
+    for full in (True, False):
+        verdict = venv.verify(lock_of([wheel]), full=full)
+        assert verdict.exit_code == 1
+        assert finding_of(verdict, "file-missing").path == f"{SITE}/demo/sub/table.csv"
+
+
+def test_missing_record(tmp_path: Path, venv: Venv, wheel: Path) -> None:
+    """A lost RECORD is drift where the files can be proven without it, and else leaves the package unproven."""
+    (venv.prefix / INFO / "RECORD").unlink()
+    verdict = venv.verify(lock_of([wheel]))
+    assert (verdict.exit_code, rules_of(verdict)[0]) == (3, "package-unproven")
+    plain = make_wheel(tmp_path, "plain")
+    other = Venv(tmp_path / "other")
+    (other.install(plain) / "RECORD").unlink()
+    verdict = other.verify(lock_of([plain]))
+    assert (verdict.exit_code, rules_of(verdict)[0]) == (1, "record-contradiction")
+
+
+def test_quick_mode_sees_sizes(venv: Venv, wheel: Path) -> None:
+    """--quick compares sizes with RECORD and proposes --full."""
+    path = venv.site / "demo/__init__.py"
+    path.write_bytes(path.read_bytes() + b"\n")
+    verdict = venv.verify(lock_of([wheel]), full=False)
+    finding = finding_of(verdict, "file-size")
+    assert (verdict.exit_code, finding.expected, finding.found) == (1, "10 bytes", "11 bytes")
+    assert finding.fix == "envlock verify demo --python .venv --full"
+
+
+def test_another_build_is_drift_not_tampering(tmp_path: Path, venv: Venv, wheel: Path) -> None:
+    """conda's build of the locked version, and one with other tags, are consistent in themselves: exit 1."""
+    lock = lock_of([wheel])
+    other = Venv(tmp_path / "conda")
+    rebuilt = demo_wheel(tmp_path / "other", value=2)
+    other.records = venv.records
+    info = other.install(rebuilt, installer="conda")
+    other.records = venv.records
+    verdict = other.verify(lock)
+    assert (verdict.exit_code, rules_of(verdict)) == (1, ["package-rebuilt"])
+    assert finding_of(verdict, "package-rebuilt").found.startswith("1.0, installed by conda")
+    (info / "INSTALLER").write_bytes(b"uv")
+    other.rewrite_record(info / "INSTALLER")
+    assert other.verify(lock).exit_code == 4, "the same bytes under an ordinary installer's name are tampering"
+
+
+def test_locally_compiled_build_is_drift(tmp_path: Path, venv: Venv, wheel: Path) -> None:
+    """Another Generator with other METADATA and other code is another build."""
+    (tmp_path / "other").mkdir()
+    rebuilt = make_wheel(
+        tmp_path / "other",
+        "demo",
+        "1.0",
+        {
+            "demo/__init__.py": b"value = 1\n",
+            "demo-1.0.dist-info/METADATA": b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n",
+            "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: setuptools (82)\nTag: py3-none-any\n",
+        },
+    )
+    other = Venv(tmp_path / "local")
+    other.install(rebuilt)
+    other.records = venv.records
+    verdict = other.verify(lock_of([wheel]))
+    assert (verdict.exit_code, "package-rebuilt" in rules_of(verdict)) == (1, True)
+
+
+def test_launcher_of_another_interpreter(venv: Venv, wheel: Path) -> None:
+    """A launcher whose text is right but which starts another Python is named with that Python."""
+    path = venv.scripts / "demo-run"
+    path.write_bytes(path.read_bytes().replace(str(venv.python).encode(), b"/tmp/evil/python"))
+    venv.rewrite_record(path)
+    finding = finding_of(venv.verify(lock_of([wheel])), "launcher-altered")
+    assert (finding.path, finding.found, finding.nature) == ("bin/demo-run", "#!/tmp/evil/python", "integrity")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("INSTALLER", b"evil"),
+        ("REQUESTED", b"x"),
+        ("direct_url.json", b"{"),
+        ("direct_url.json", b'{"url": "https://example.com/other-1.0-py3-none-any.whl", "archive_info": {}}'),
+        ("direct_url.json", b'{"url": "https://example.com/demo-1.0-py3-none-any.whl", "archive_info": {"hash": "sha256=00"}}'),
+        ("uv_cache.json", b'{"evil": 1}'),
+        ("uv_cache.json", b'{"timestamp": {"secs_since_epoch": 9999999999, "nanos_since_epoch": 1}}'),
+    ],
+)
+def test_installer_notes_are_judged_by_rule(venv: Venv, wheel: Path, name: str, content: bytes) -> None:
+    """What installers add may say only what installers say, even where RECORD lists it truly."""
+    path = venv.prefix / INFO / name
+    path.write_bytes(content)
+    record = venv.prefix / INFO / "RECORD"
+    relative = os.path.relpath(path, venv.site)
+    lines = [x for x in record.read_text().splitlines(keepends=True) if not x.startswith(f"{relative},")]
+    record.write_text("".join([*lines, record_line(relative, content)]))
+    verdict = venv.verify(lock_of([wheel]))
+    assert verdict.exit_code == 4
+    assert finding_of(verdict, "installer-note").path == f"{INFO}/{name}"
+
+
+def test_direct_url_of_the_locked_wheel_is_fine(venv: Venv, wheel: Path) -> None:
+    """pip and uv note where a file came from; the locked wheel under its own name or hash is no alarm."""
+    path = venv.prefix / INFO / "direct_url.json"
+    path.write_bytes(b'{"url": "file:///somewhere/demo-1.0-py3-none-any.whl", "archive_info": {}}')
+    record = venv.prefix / INFO / "RECORD"
+    record.write_text(record.read_text() + record_line("demo-1.0.dist-info/direct_url.json", path.read_bytes()))
+    assert venv.verify(lock_of([wheel])).exit_code == 0
+
+
+@pytest.mark.parametrize("verdict_of_python", ["same", "ignored"])
+def test_honest_bytecode_is_no_alarm(venv: Venv, wheel: Path, verdict_of_python: str) -> None:
+    """Bytecode that Python made here, or would not load at all, is nothing to tell."""
+    cache = venv.site / "demo/__pycache__/__init__.cpython-311.pyc"
+    cache.parent.mkdir()
+    cache.write_bytes(bytes(40))
+    venv.bytecode = {cache.name: verdict_of_python}
+    assert venv.verify(lock_of([wheel])).findings == ()
+
+
+def test_altered_bytecode_is_an_integrity_failure(venv: Venv, wheel: Path) -> None:
+    """A .pyc that runs other code than its proven source is named."""
+    cache = venv.site / "demo/__pycache__/__init__.cpython-311.pyc"
+    cache.parent.mkdir()
+    cache.write_bytes(bytes(40))
+    venv.bytecode = {cache.name: "differs"}
+    verdict = venv.verify(lock_of([wheel]))
+    assert (verdict.exit_code, finding_of(verdict, "bytecode-altered").package) == (4, "demo")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rule", "code"),
+    [
+        ("evil.pth", b"import os; os.abort()\n", "startup-code", 1),
+        ("paths.pth", b"/opt/more\n", "startup-code", 0),
+        ("sitecustomize.py", b"print(1)\n", "startup-code", 1),
+        ("usercustomize/__init__.py", b"", "startup-code", 1),
+        ("_virtualenv.py", b"import os\n", "startup-code", 4),
+        ("demo.py", b"value = 2\n", "module-shadowed", 1),
+        ("demo/more.py", b"value = 2\n", "module-shadowed", 1),
+        ("demo/cache.bin", b"x", "file-unrecorded", 0),
+        ("stranger/__init__.py", b"", "file-unrecorded", 0),
+    ],
+)
+def test_unrecorded_files(venv: Venv, wheel: Path, name: str, content: bytes, rule: str, code: int) -> None:
+    """What no RECORD lists is an error where it runs by itself or meddles with a locked package, else a warning."""
+    path = venv.site / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    verdict = venv.verify(lock_of([wheel]))
+    assert (rules_of(verdict), verdict.exit_code) == ([rule], code)
+
+
+def test_files_of_known_tools_are_no_alarm(venv: Venv, wheel: Path) -> None:
+    """virtualenv's and setuptools' .pth files, activate scripts and Python's README belong to every environment."""
+    (venv.site / "_virtualenv.pth").write_bytes(b"import _virtualenv")
+    (venv.site / "distutils-precedence.pth").write_text(
+        "import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os.environ.get(var, 'local') == 'local'; "
+        "enabled and __import__('_distutils_hack').add_shim(); "
+    )
+    (venv.site / "README.txt").write_text("This directory exists so that 3rd party packages can be installed\n")
+    for name in ("activate", "activate.fish", "Activate.ps1", "python3", "python3.11", "pydoc.bat", "pip3.11"):
+        (venv.scripts / name).write_text("x")
+    assert venv.verify(lock_of([wheel])).findings == ()
+
+
+def test_strange_script_is_told(venv: Venv, wheel: Path) -> None:
+    """A program of nobody in the folder that activation puts first on PATH is told."""
+    (venv.scripts / "ls").write_text("#!/bin/sh\n")
+    verdict = venv.verify(lock_of([wheel]))
+    assert (rules_of(verdict), verdict.exit_code) == (["file-unrecorded"], 0)
+    assert venv.verify(lock_of([wheel]), strict=True).exit_code == 1
