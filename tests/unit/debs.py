@@ -28,9 +28,12 @@ def member(name: str, content: bytes | str = b"", **fields: object) -> tuple[tar
     return info, body
 
 
-def folder(name: str, mode: int = 0o755, **fields: object) -> tuple[tarfile.TarInfo, bytes]:
+def folder(name: str, mode: int = 0o755, **fields: int | str) -> tuple[tarfile.TarInfo, bytes]:
     """Return a tar member for a folder."""
-    return member(name, type=tarfile.DIRTYPE, mode=mode, **fields)
+    info, body = member(name, type=tarfile.DIRTYPE, mode=mode)
+    for key, value in fields.items():
+        setattr(info, key, value)
+    return info, body
 
 
 def link(name: str, target: str, *, hard: bool = False) -> tuple[tarfile.TarInfo, bytes]:

@@ -52,5 +52,5 @@ def test_no_damage_escapes_as_another_error() -> None:
     der = base64.b64decode(b"".join(PEM.splitlines()[1:-1]))
     for size in range(0, len(der), 3):
         cut = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(der[:size]) + b"\n-----END CERTIFICATE-----\n"
-        with pytest.raises(ValueError, match=""):
+        with pytest.raises(ValueError):
             subject_hash(cut)

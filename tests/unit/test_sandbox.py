@@ -181,7 +181,9 @@ def test_foreign_program(shell_root: Path, tmp_path: Path) -> None:
     program = root / "program"
     (root / "bin").mkdir()
     program = root / "bin" / "program"
-    program.write_bytes(b"\x7fELF\2\1\1" + bytes(9) + (2).to_bytes(2, "little") + (243).to_bytes(2, "little") + bytes(64))
+    program.write_bytes(
+        b"\x7fELF\2\1\1" + bytes(9) + (2).to_bytes(2, "little") + (243).to_bytes(2, "little") + bytes(64)
+    )
     program.chmod(0o755)
     with pytest.raises(UnverifiableError) as caught:
         NamespaceSandbox().start(root, ["/bin/program"], environment={})

@@ -66,9 +66,7 @@ def test_all_unknown_scripts_are_named_at_once() -> None:
 def test_a_recipe_may_list_what_it_has_read() -> None:
     """With the effects that replace the script."""
     script = b"#!/bin/sh\nupdate-alternatives --install /a a /b 1\n"
-    known = KnownScript(
-        package="sample", script="postinst", sha256=fingerprint(script, DEB), effects=("alternatives",)
-    )
+    known = KnownScript(package="sample", script="postinst", sha256=fingerprint(script, DEB), effects=("alternatives",))
     assert effects_of([(DEB, {"postinst": script})], [known]) == {"alternatives"}
     with pytest.raises(UsageError):
         effects_of([(DEB, {"preinst": script})], [known])

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,7 +111,7 @@ class Http:
 
     def download(self, url: str, destination: Path, *, sha256: str, size: int | None, progress: Task) -> None:
         """Stream a file to `destination`; a connection that breaks is taken up where it broke."""
-        part = destination.with_name(f".{destination.name}.{os.getpid()}.part")
+        part = destination.with_name(f".{destination.name}.{os.getpid()}.{threading.get_ident()}.part")
         digest, done = hashlib.sha256(), 0
         try:
             with part.open("wb") as file:

@@ -45,7 +45,12 @@ class NamespaceSandbox:
     """
 
     def start(
-        self, root: Path, argv: Sequence[str], *, environment: Mapping[str, str], binds: Mapping[str, Path] | None = None
+        self,
+        root: Path,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        binds: Mapping[str, Path] | None = None,
     ) -> Process:
         """Start `argv` inside `root`, see `model.edges.Sandbox`.
 
@@ -149,5 +154,3 @@ def _next_step() -> str:
         "In a container, start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined, "
         "or --privileged; else use another machine."
     )
-
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +12,7 @@ from typing import NoReturn
 import click
 
 from envlock import __version__
+from envlock.cli import interrupt
 from envlock.errors import EnvlockError
 
 COMMANDS = {
@@ -81,7 +81,7 @@ def cli(ctx: click.Context, directory: Path | None, *, quiet: bool, offline: boo
 
 def main() -> NoReturn:
     """Run the command line and exit with the designed code; no error shows a traceback."""
-    signal.signal(signal.SIGINT, _interrupt)
+    interrupt.listen()
     try:
         code = cli(prog_name="envlock", standalone_mode=False)
     except EnvlockError as error:
@@ -114,14 +114,6 @@ def main() -> NoReturn:
         )
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    """End the main thread's work at once, and that of the others where they next tell how far they are."""
-    progress = sys.modules.get("envlock.cli.progress")
-    if progress is not None:
-        progress.INTERRUPTED.set()
-    raise KeyboardInterrupt
 
 
 def _say(error: EnvlockError) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envlock.cli.interrupt import INTERRUPTED
 from envlock.model.edges import NoProgress, Progress, Task, Unit
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 _WORTH_SAYING = 1.0
 """Seconds: where bars cannot be drawn, steps that took longer leave a line."""
-
-
-INTERRUPTED = threading.Event()
-"""Set by Ctrl-C: the next step that any thread tells of raises KeyboardInterrupt there."""
 
 
 class _Watched:

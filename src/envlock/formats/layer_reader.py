@@ -98,16 +98,17 @@ class _Archive:
         path = extended.get("path", f"{prefix}/{name}" if prefix else name)
         if kind == "file" and path.endswith("/"):
             kind = "dir"
-        size = 0
-        if kind == "file":
-            size = self._decimal(extended["size"]) if "size" in extended else self._number(block[124:136])
+
+        def number(name: str, field: bytes) -> int:
+            return self._decimal(extended[name]) if name in extended else self._number(field)
+
         return Entry(
             path=self._plain_path(path),
             kind=kind,
             mode=self._number(block[100:108]) & 0o7777,
-            uid=self._number(block[108:116]),
-            gid=self._number(block[116:124]),
-            size=size,
+            uid=number("uid", block[108:116]),
+            gid=number("gid", block[116:124]),
+            size=number("size", block[124:136]) if kind == "file" else 0,
             link=extended.get("linkpath", _text(block[157:257].split(b"\0", 1)[0])) if "link" in kind else "",
         )
 
@@ -188,7 +189,7 @@ class _Archive:
 
     def _decimal(self, text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) < 20):
-            self._refuse(f"has an entry of size {text[:40]!r}")
+            self._refuse(f"has a PAX record with {text[:40]!r} for a number")
         return int(text)
 
     def _refuse(self, why: str) -> NoReturn:

@@ -132,6 +132,9 @@ class Tree:
         node = Node(entry=msgspec.structs.replace(entry, path=path, link=link), owner=owner, offset=offset)
         before = self._nodes.get(path)
         self._nodes[path] = node if before is None else self._one_of(before, node)
+        # dpkg-deb lists every folder; packages made by other tools may not.
+        while (path := path.rpartition("/")[0]) and path not in self._nodes:
+            self._nodes[path] = Node(entry=Entry(path=path, kind="dir", mode=0o755), owner=owner)
 
     def _one_of(self, before: Node, node: Node) -> Node:
         """Return the node that stays where two packages ship a path."""
@@ -273,6 +276,7 @@ class Tree:
         first = self._first_of_hardlinks()
         for path in sorted(self._nodes, key=str.encode):
             node = self._nodes[path]
+            self._check_parent(path)
             target = first.get(node.entry.link if node.entry.kind == "hardlink" else path)
             if target is not None and target != path:
                 yield Entry(path=path, kind="hardlink", mode=node.entry.mode, link=target), None
@@ -282,6 +286,19 @@ class Tree:
                 yield msgspec.structs.replace(node.entry, path=path), self._body(node)
                 continue
             yield node.entry, self._body(node) if node.entry.kind == "file" else None
+
+    def _check_parent(self, path: str) -> None:
+        parent = path.rpartition("/")[0]
+        node = self._nodes.get(parent)
+        if parent and (node is None or node.entry.kind != "dir"):
+            raise IntegrityError(
+                "file-conflict",
+                "A package ships a path below one that another package ships as something else than a folder.",
+                where=f"/{path}",
+                expected=f"a folder /{parent}",
+                found=f"{node.entry.kind} of {node.owner}" if node else "a path through a link",
+                hint="leave one of the two packages out",
+            )
 
     def _body(self, node: Node) -> Body:
         return partial(self._spool.chunks, node.offset, node.entry.size)

@@ -276,4 +276,3 @@ def _keep(wheel: Path, destination: Path) -> tuple[Path, str]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-

@@ -121,9 +121,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def order(finding: Finding) -> tuple[object, ...]:
-    """Sort key of findings: broken integrity voids all else, then drift, results first; what is unknown; infos last."""
+    """Sort key of findings: broken integrity voids all else, then drift, results first; what is unknown."""
     return (
-        finding.severity == "info",
+        ("error", "warning", "info").index(finding.severity),
         ("integrity", "drift", "unknown").index(finding.nature),
         IMPACTS.index(finding.impact),
         finding.rank,

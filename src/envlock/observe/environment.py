@@ -68,7 +68,7 @@ def observe_environment(
     layout = _layout(answer, python)
     files: dict[str, File] = {}
     with progress.task("Looking at installed files", unit="items") as task:
-        for site in (*layout.sites, layout.scripts):
+        for site in (*layout.sites, layout.scripts, *_data_folders(answer, layout)):
             found = dict(walk(site))
             files.update(found)
             task.advance(len(found))
@@ -169,6 +169,11 @@ def _layout(answer: _Answer, python: Path) -> Layout:
         headers=tuple(dict.fromkeys(os.path.normpath(path) for path in answer.headers)),
         pythons=tuple(dict.fromkeys([*(f"{folder}/{n}" for folder in folders for n in names), answer.executable])),
     )
+
+
+def _data_folders(answer: _Answer, layout: Layout) -> list[str]:
+    """Return where wheels put data and headers in a venv; elsewhere only what RECORD names is looked at."""
+    return [f"{layout.data}/{name}" for name in ("include/site", "share", "etc", "man")] if answer.venv else []
 
 
 def _is_metadata(path: str) -> bool:

@@ -28,17 +28,13 @@ def observe_image(
     Raises UsageError (`no-layout`, `no-image`). What contradicts itself in the image is part of the observation.
     """
     layout = Layout(folder)
-    descriptor = _choose(layout, platforms)
     try:
+        descriptor = _choose(layout, platforms)
         manifest = layout.manifest(descriptor)
         config = layout.config(manifest)
     except IntegrityError as error:
-        return Observation(
-            target=name,
-            full=full,
-            environment=None,
-            image=_broken(name, descriptor, f"{error.what} {error.found}".strip()),
-        )
+        why = f"{error.what} {f'found {error.found}' if error.found else ''}".strip()
+        return Observation(target=name, full=full, environment=None, image=_broken(name, why))
     platform = _platform(config)
     layers = tuple(
         _look(layout, blob, diff_id) for blob, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
@@ -133,11 +129,11 @@ def _contradictions(descriptor: Descriptor, config: Config, manifest: Manifest) 
         yield "the manifest lists one layer twice"
 
 
-def _broken(name: str, descriptor: Descriptor, why: str) -> ImageFact:
+def _broken(name: str, why: str) -> ImageFact:
     return ImageFact(
         reference=name,
         platform=None,
-        digest=descriptor.digest.removeprefix("sha256:"),
+        digest="",
         labels={},
         layers=(),
         lock=Unknown(reason="the image's documents cannot be read"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -239,14 +239,19 @@ class _Site:
 
     def _write_base(self, path: Path, platform: Platform, task: Task) -> Layer:
         base, config = image_of(self._lock_file.lock)
-        compiler = self._compiler(platform) if config.bytecode else None
 
         def debs(deb: Deb) -> Path:
             task.advance(0)
             return self._materials.debs(deb)
 
-        bytecode = compiler.compile if compiler else None
-        members = base_members(base, platform, debs, bytecode=bytecode, progress=self._progress)
+        def bytecode(sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+            for compiled in self._compiler(platform).compile(sources):
+                task.advance(0)
+                yield compiled
+
+        members = base_members(
+            base, platform, debs, bytecode=bytecode if config.bytecode else None, progress=self._progress
+        )
         return write_layer(path, members, progress=task)
 
     def _write_venv(self, path: Path) -> Layer:

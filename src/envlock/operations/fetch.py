@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -58,21 +61,16 @@ DEFAULT_GLIBC = "2.28"
 
 def fetch_selected(row: Selected, downloads: Downloads, artifacts: Artifacts, progress: Progress) -> Path:
     """Return a file of a resolution that has just been made."""
-    cached = artifacts.get(row.sha256, row.name)
-    if cached is not None:
-        return cached
     if row.path is not None:
-        return artifacts.put(Path(row.path), row.sha256, row.name)
-    place = artifacts.place(row.sha256, row.name)
-    with progress.task(row.name, row.size, unit="bytes") as task:
-        downloads.download(row.url or "", place, sha256=row.sha256, size=row.size, progress=task)
-    return place
+        return artifacts.get(row.sha256, row.name) or artifacts.put(Path(row.path), row.sha256, row.name)
+    owner = f"{row.package} {row.version}"
+    return download(row.name, row.sha256, row.size, row.url, owner, downloads, artifacts, progress)
 
 
 def download(
     name: str,
     sha256: str,
-    size: int,
+    size: int | None,
     url: str | None,
     owner: str,
     downloads: Downloads,
@@ -88,10 +86,22 @@ def download(
             expected=f"sha256 {sha256}",
             hint="Point UV_DEFAULT_INDEX at an index that has it, or put the file beside the lock.",
         )
-    place = artifacts.place(sha256, name)
-    with progress.task(name, size, unit="bytes") as task:
-        downloads.download(url, place, sha256=sha256, size=size, progress=task)
-    return place
+
+    def bring(place: Path) -> None:
+        with progress.task(name, size, unit="bytes") as task:
+            downloads.download(url, place, sha256=sha256, size=size, progress=task)
+
+    return _once(artifacts, sha256, name, bring)
+
+
+def _once(artifacts: Artifacts, sha256: str, name: str, bring: Callable[[Path], None]) -> Path:
+    """Return a file of the cache, brought there by one thread of one process however many ask for it."""
+    with artifacts.lock(f"file-{sha256}"):
+        cached = artifacts.get(sha256, name)
+        if cached is None:
+            cached = artifacts.place(sha256, name)
+            bring(cached)
+        return cached
 
 
 def check_contents(wheel: Wheel, path: Path, progress: Progress) -> None:
@@ -115,9 +125,9 @@ def fetch_debs(debs: Sequence[Deb], *, archives: Archives, artifacts: Artifacts,
     with progress.task("Fetching Debian packages", sum(deb.size for deb in missing), unit="bytes") as task:
 
         def fetch(deb: Deb) -> tuple[str, Path]:
-            place = artifacts.place(deb.sha256, _deb_name(deb))
-            archives.deb(deb, place, task)
-            return deb.sha256, place
+            return deb.sha256, _once(
+                artifacts, deb.sha256, _deb_name(deb), lambda place: archives.deb(deb, place, task)
+            )
 
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             found.update(pool.map(fetch, missing))
@@ -133,22 +143,28 @@ def place_beside(lock: Lock, found: Mapping[str, Path], folder: Path) -> int:
 
     Returns how many files were placed anew.
     """
-    import shutil
-
     placed = 0
     for package in lock.packages:
         for wheel in package.wheels:
             if wheel.path is None or wheel.sha256 not in found:
                 continue
             target = folder / wheel.path
-            if target.is_file() and target.stat().st_size == wheel.size:
+            if target.is_file() and _sha256(target) == wheel.sha256:
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{target.name}.part")
-            shutil.copyfile(found[wheel.sha256], part)
-            part.replace(target)
+            part = target.with_name(f".{target.name}.{os.getpid()}.part")
+            try:
+                shutil.copyfile(found[wheel.sha256], part)
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
             placed += 1
     return placed
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def resolve_files(

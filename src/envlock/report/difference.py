@@ -86,4 +86,5 @@ _MARKS = {"added": "+", "removed": "-", "changed": "~", "rebuilt": "="}
 def _note(change: Change) -> str:
     if change.kind == "rebuilt":
         return "another wheel"
-    return change.brought_by
+    # Every dependency moves with the cutoff: said where it matters, not twenty times.
+    return "" if change.brought_by.startswith("a dependency") and change.impact != "results" else change.brought_by

@@ -232,28 +232,17 @@ class Case:
         environment = self.environment
         if environment is None:
             return {}
-        folders = tuple(d.folder + "/" for d in environment.distributions)
+        # What an unlocked distribution keeps beside its metadata is its own affair.
+        own = tuple(
+            d.folder
+            for d in environment.distributions
+            if d.name not in self.locked or not d.folder.endswith(".dist-info")
+        )
         return {
             path: file
             for path, file in environment.files.items()
-            if path not in self.owners
-            and "/__pycache__/" not in path
-            and not path.startswith(folders)
-            and path not in self._metadata_files
-        } | {
-            path: file
-            for path, file in environment.files.items()
-            if path not in self.owners and path.startswith(folders) and not self._has_no_record(path)
+            if path not in self.owners and "/__pycache__/" not in path and not path.startswith(own)
         }
-
-    @cached_property
-    def _metadata_files(self) -> frozenset[str]:
-        return frozenset(d.folder for d in self.environment.distributions) if self.environment else frozenset()
-
-    def _has_no_record(self, path: str) -> bool:
-        """Tell whether a metadata folder lists nothing, as .egg-info does: its files are not strays then."""
-        claim = self.claims.get(posixpath.dirname(path))
-        return claim is None or claim.record is None
 
     @cached_property
     def shebangs(self) -> tuple[bytes, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Literal
@@ -22,6 +23,7 @@ from envlock.formats.record import Record, RecordRow, parse_record, resolve
 from envlock.model.artifact import Wheel
 from envlock.model.observation import Distribution, Environment, File, Layout
 
+_TAG = re.compile(r"[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+")
 State = Literal["proven", "contradicted", "rebuilt", "unproven"]
 
 
@@ -307,7 +309,8 @@ class _Attempt:
             return ""
         tags = read_tags(file.content)
         # One character away from the locked tag is a flipped byte rather than another build.
-        if tags and not any(_near(tag, other) for tag in tags for other in locked):
+        plain = tags and all(_TAG.fullmatch(tag) for tag in tags)
+        if plain and not any(_near(tag, other) for tag in tags for other in locked):
             return f"built as {', '.join(sorted(tags))}"
         generator = read_generator(file.content)
         return f"built by {generator}" if generator and compared else ""

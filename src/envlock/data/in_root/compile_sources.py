@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import marshal
 import sys
-from _frozen_importlib_external import MAGIC_NUMBER, cache_from_source  # type: ignore[import-not-found]
+from _frozen_importlib_external import MAGIC_NUMBER, cache_from_source
 from _imp import source_hash
 
 TYPE_CHECKING = False

@@ -13,13 +13,14 @@ import json
 import os
 import sys
 import sysconfig
+from pathlib import Path
 
 REQUEST = json.loads(sys.argv.pop())
 
 
 def _hook_result() -> object:
     os.chdir(REQUEST["source"])
-    own = [os.path.join(REQUEST["source"], part) for part in REQUEST["backend_path"]]
+    own = [str(Path(REQUEST["source"], part)) for part in REQUEST["backend_path"]]
     sys.path[:] = [*own, *filter(None, sys.path)]  # without "", the working directory
     module, _, attribute = REQUEST["backend"].partition(":")
     backend = importlib.import_module(module)
@@ -36,9 +37,8 @@ def _hook_result() -> object:
 os.dup2(1, 2)
 ANSWER = {
     "result": _hook_result(),
-    "python": "%d.%d" % sys.version_info[:2],
+    "python": sysconfig.get_python_version(),
     "glibc": (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2],
     "machine": sysconfig.get_platform().partition("-")[2],
 }
-with open(REQUEST["answer"], "w", encoding="utf-8") as FILE:
-    json.dump(ANSWER, FILE)
+Path(REQUEST["answer"]).write_text(json.dumps(ANSWER), encoding="utf-8")

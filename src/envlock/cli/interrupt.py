@@ -1,0 +1,20 @@
+"""Ctrl-C, heard by every thread."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import NoReturn
+
+INTERRUPTED = threading.Event()
+"""Set by Ctrl-C: the next step that any thread tells of raises KeyboardInterrupt there."""
+
+
+def _interrupt(*_: object) -> NoReturn:
+    INTERRUPTED.set()
+    raise KeyboardInterrupt
+
+
+def listen() -> None:
+    """End the main thread's work at once, and that of the others where they next tell how far they are."""
+    signal.signal(signal.SIGINT, _interrupt)

@@ -1,0 +1,120 @@
+"""Bytecode by the interpreters of real roots: the same bytes whatever the machine does meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from envlock.adapters.bytecode import RootCompiler
+from envlock.adapters.sandbox import NamespaceSandbox
+from tests.integration.roots import root_of
+
+pytestmark = pytest.mark.network
+
+INTERPRETERS = {
+    "debian-bullseye-python3.9": "/usr/bin/python3.9",
+    "debian-bookworm-python3.11": "/usr/bin/python3.11",
+    "debian-trixie-python3.13": "/usr/bin/python3.13",
+}
+BULLSEYE = "debian-bullseye-python3.9"
+
+
+def standard_library(root: Path, interpreter: str) -> list[tuple[str, bytes]]:
+    """The modules of an interpreter's standard library, sorted."""
+    folder = root / "usr/lib" / Path(interpreter).name
+    paths = sorted(path for path in folder.rglob("*.py") if path.is_file() and not path.is_symlink())
+    return [(f"/{path.relative_to(root)}", path.read_bytes()) for path in paths]
+
+
+def digest(root: Path, interpreter: str, sources: list[tuple[str, bytes]]) -> str:
+    """sha256 over all that is compiled."""
+    total = hashlib.sha256()
+    for path, pyc in RootCompiler(NamespaceSandbox(), root, interpreter).compile(sources):
+        total.update(path.encode() + b"\0" + pyc)
+    return total.hexdigest()
+
+
+@pytest.mark.parametrize("recipe", INTERPRETERS)
+def test_two_compilers_at_once_and_another_order(recipe: str) -> None:
+    """Concurrency changes nothing, and no module depends on those compiled before it."""
+    root, interpreter = root_of(recipe), INTERPRETERS[recipe]
+    sources = standard_library(root, interpreter)
+    assert len(sources) > 400
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: digest(root, interpreter, sources), range(2))
+    assert first == second
+    compiler = RootCompiler(NamespaceSandbox(), root, interpreter)
+    forwards = dict(compiler.compile(sources))
+    assert dict(compiler.compile(reversed(sources))) == forwards
+    assert len(forwards) == len(sources)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.integration.test_bytecode import digest, standard_library
+root = Path(sys.argv[1])
+print(digest(root, sys.argv[2], standard_library(root, sys.argv[2])))
+"""
+
+
+def test_another_user_and_environment(tmp_path: Path) -> None:
+    """Environment, umask, stack limit, processors, and user do not reach a .pyc."""
+    root, interpreter = root_of(BULLSEYE), INTERPRETERS[BULLSEYE]
+    expected = digest(root, interpreter, standard_library(root, interpreter))
+    away = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "7", "HOME": "/nowhere", "PYTHONMALLOC": "malloc"}
+    environment = away | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", SCRIPT, str(root), interpreter]
+    limits = 'umask 077; ulimit -s unlimited 2>/dev/null || ulimit -s 4096; exec "$@"'
+    prefix = ["taskset", "1"] if shutil.which("taskset") else []
+    said = subprocess.run(
+        ["sh", "-c", limits, "sh", *prefix, *command], env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == expected
+    # As a user who has nothing, in a user namespace of their own, nested.
+    nested = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+    if subprocess.run([*nested, "true"], capture_output=True, check=False).returncode == 0:
+        said = subprocess.run([*nested, *command], env=environment, capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == expected
+
+
+def test_whether_the_root_has_bytecode_does_not_matter(tmp_path: Path) -> None:
+    """The interpreter starts from sources or from its own .pyc files with the same result."""
+    root, interpreter = root_of(BULLSEYE), INTERPRETERS[BULLSEYE]
+    sources = standard_library(root, interpreter)[:200]
+    other = tmp_path / "root"
+    shutil.copytree(root, other, symlinks=True, ignore=_unreadable)
+    for path, pyc in RootCompiler(NamespaceSandbox(), root, interpreter).compile(standard_library(root, interpreter)):
+        target = other / path.lstrip("/")
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(pyc)
+    assert digest(other, interpreter, sources) == digest(root, interpreter, sources)
+
+
+def _unreadable(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if not os.access(Path(folder, name), os.R_OK, follow_symlinks=False)]
+
+
+def test_interpreter_uses_what_was_compiled(tmp_path: Path) -> None:
+    """A module whose source is gone from sight of the hash check is loaded from its .pyc."""
+    root, interpreter = root_of(BULLSEYE), INTERPRETERS[BULLSEYE]
+    [(path, pyc)] = RootCompiler(NamespaceSandbox(), root, interpreter).compile([("/modules/demo.py", b"said = 'pyc'\n")])
+    assert path == "/modules/__pycache__/demo.cpython-39.pyc"
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "demo.py").write_bytes(b"said = 'source'\n")
+    (tmp_path / "__pycache__" / "demo.cpython-39.pyc").write_bytes(pyc)
+    process = NamespaceSandbox().start(
+        root,
+        [interpreter, "-c", "import demo; print(demo.said, demo.__cached__)"],
+        environment={"PYTHONPATH": "/modules"},
+        binds={"/modules": tmp_path},
+    )
+    assert isinstance(process, subprocess.Popen)
+    assert process.communicate() == (b"pyc /modules/__pycache__/demo.cpython-39.pyc\n", b"")

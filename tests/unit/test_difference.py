@@ -1,0 +1,119 @@
+"""Two locks compared: what changes results first, with what is known about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from envlock.model.lock import LockFile, Settings
+from envlock.operations.diff import diff_locks, exit_code_of
+from envlock.report.difference import difference_json, difference_text
+from envlock.verify.known import fact_about_setting, facts_between
+from tests.unit.venvs import demo_wheel, lock_of
+from tests.unit.wheels import make_wheel
+
+
+@pytest.fixture
+def locks(tmp_path: Path) -> tuple[LockFile, LockFile]:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    old = {"tensorflow": "2.5.0", "numpy": "1.19.5", "six": "1.15.0", "gone": "1.0", "same": "1.0"}
+    new = {"tensorflow": "2.6.0", "numpy": "1.21.0", "six": "1.16.0", "keras": "2.6.0", "same": "1.0"}
+    return (
+        lock_of(
+            [make_wheel(tmp_path / "old", name, version) for name, version in old.items()],
+            env="tf25",
+            frameworks=("tensorflow",),
+            settings=Settings(threads=1, env={"TF_ENABLE_ONEDNN_OPTS": "0", "TZ": "UTC"}),
+            base_python="3.11.2",
+            as_of="2021-05-15T00:00:00Z",
+        ),
+        lock_of(
+            [make_wheel(tmp_path / "new", name, version) for name, version in new.items()],
+            env="tf26",
+            frameworks=("tensorflow",),
+            settings=Settings(threads=2, env={"TZ": "CET"}),
+            base_python="3.11.3",
+            as_of="2021-08-12T00:00:00Z",
+        ),
+    )
+
+
+def test_order_of_changes(locks: tuple[LockFile, LockFile]) -> None:
+    """Framework, other frameworks, numerics, settings; then behaviour; cosmetic last."""
+    found = [(change.subject, change.impact) for change in diff_locks(*locks).changes]
+    assert found == [
+        ("tensorflow", "results"),
+        ("keras", "results"),
+        ("numpy", "results"),
+        ("TF_ENABLE_ONEDNN_OPTS", "results"),
+        ("threads", "results"),
+        ("python", "compat"),
+        ("TZ", "compat"),
+        ("gone", "compat"),
+        ("six", "compat"),
+        ("as-of", "cosmetic"),
+    ]
+
+
+def test_text(locks: tuple[LockFile, LockFile]) -> None:
+    """The whole story on one screen, with the measurement behind each known change."""
+    assert difference_text(diff_locks(*locks), width=100) == (Path(__file__).parent / "difference.txt").read_text("utf-8")
+
+
+def test_json(locks: tuple[LockFile, LockFile]) -> None:
+    """The JSON is versioned and holds facts with their source."""
+    document = json.loads(difference_json(diff_locks(*locks)))
+    assert document["schema"] == 1
+    fact = document["changes"][0]["facts"][0]
+    assert (fact["before"], fact["after"], fact["differ"], fact["probes"]) == ("2.5.0", "2.6.0", 3, 171)
+    assert fact["source"] == "measured by envlock's authors"
+    assert document["unchanged_packages"] == 1
+
+
+def test_equal_locks(locks: tuple[LockFile, LockFile]) -> None:
+    """A lock and itself differ in nothing, also for --exit-code."""
+    difference = diff_locks(locks[0], locks[0])
+    assert difference_text(difference) == "tf25 → tf25: the same file\n"
+    assert exit_code_of(difference, exit_code=True) == 0
+
+
+def test_exit_code_only_when_asked(locks: tuple[LockFile, LockFile]) -> None:
+    """Like git diff: 0 for differing locks unless --exit-code is given."""
+    difference = diff_locks(*locks)
+    assert (exit_code_of(difference, exit_code=False), exit_code_of(difference, exit_code=True)) == (0, 1)
+
+
+def test_same_version_from_another_wheel(tmp_path: Path) -> None:
+    """A package that was built again is told, though its version stays."""
+    (change,) = diff_locks(lock_of([demo_wheel(tmp_path / "a")]), lock_of([demo_wheel(tmp_path / "b", value=2)])).changes
+    assert (change.kind, change.before, change.after) == ("rebuilt", "1.0", "1.0")
+
+
+@pytest.mark.parametrize(
+    ("package", "one", "other", "spans"),
+    [
+        ("tensorflow", "2.5.0", "2.6.0", [("2.5.0", "2.6.0")]),
+        ("tensorflow", "2.6.0", "2.5.0", [("2.5.0", "2.6.0")]),
+        ("tensorflow-cpu", "2.5.0", "2.9.1", [("2.5.0", "2.6.0"), ("2.6.0", "2.7.0"), ("2.7.0", "2.9.1")]),
+        ("tensorflow", "2.5.0", "2.5.0", []),
+        ("tensorflow", "2.5.1", "2.6.0", []),
+        ("numpy", "1.19.5", "1.21.6", [("1.19", "1.21")]),
+        ("numpy", "1.26.4", "2.2.1", [("1.26", "2.0"), ("2.0", "2.2")]),
+        ("numpy", "1.20.0", "1.21.0", []),
+        ("six", "1.15.0", "1.16.0", []),
+        ("numpy", "not a version", "1.21.0", []),
+    ],
+)
+def test_known_facts(package: str, one: str, other: str, spans: list[tuple[str, str]]) -> None:
+    """A fact is told where the measured step lies within the change, in either direction."""
+    assert [(fact.before, fact.after) for fact in facts_between(package, one, other)] == spans
+
+
+def test_facts_about_settings() -> None:
+    """Threads and oneDNN are known to change results."""
+    assert "24 of 171" in fact_about_setting("threads")
+    assert "33 of 171" in fact_about_setting("TF_ENABLE_ONEDNN_OPTS")
+    assert fact_about_setting("EDITOR") == ""

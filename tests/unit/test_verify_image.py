@@ -1,0 +1,292 @@
+"""Verification of images in an OCI layout: ours by their digest, anybody's by their files, hostile ones at all."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from envlock.errors import UsageError
+from envlock.model.edges import NoProgress
+from envlock.model.finding import Verdict
+from envlock.model.lock import LockFile
+from envlock.operations.verify import verify_image
+from tests.unit.venvs import Venv, demo_wheel, finding_of, lock_of, rules_of
+from tests.unit.wheels import make_wheel
+
+Layer = Mapping[str, bytes | str | None]
+"""Path to a file's bytes, a symbolic link's target, or None for a folder."""
+LABEL = "dev.envlock.lock.digest"
+
+
+def layer_blob(files: Layer) -> tuple[bytes, str]:
+    """Return the gzip'd archive and its diff ID."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, content in files.items():
+            info = tarfile.TarInfo(path)
+            if content is None:
+                info.type = tarfile.DIRTYPE
+            elif isinstance(content, str):
+                info.type, info.linkname = tarfile.SYMTYPE, content
+            else:
+                info.size = len(content)
+            archive.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else None)
+    return gzip.compress(buffer.getvalue(), mtime=0), "sha256:" + hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+class Image:
+    """An OCI layout of one image."""
+
+    def __init__(
+        self,
+        root: Path,
+        layers: Sequence[Layer],
+        *,
+        labels: Mapping[str, str] | None = None,
+        env: Sequence[str] = ("PATH=/opt/venv/bin:/usr/bin", "VIRTUAL_ENV=/opt/venv"),
+        architecture: str = "amd64",
+    ) -> None:
+        self.root = root
+        (root / "blobs/sha256").mkdir(parents=True)
+        (root / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+        blobs = [layer_blob(files) for files in layers]
+        self.layers = [self._put(blob, "application/vnd.oci.image.layer.v1.tar+gzip") for blob, _ in blobs]
+        config = {
+            "architecture": architecture,
+            "os": "linux",
+            "config": {"Labels": dict(labels or {}), "Env": list(env)},
+            "rootfs": {"type": "layers", "diff_ids": [diff_id for _, diff_id in blobs]},
+        }
+        self.config = self._put(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json")
+        manifest = {"schemaVersion": 2, "config": self.config, "layers": self.layers}
+        media_type = "application/vnd.oci.image.manifest.v1+json"
+        self.manifest = self._put(json.dumps(manifest | {"mediaType": media_type}).encode(), media_type)
+        (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [self.manifest]}))
+
+    def _put(self, blob: bytes, media_type: str) -> dict[str, object]:
+        digest = hashlib.sha256(blob).hexdigest()
+        (self.root / "blobs/sha256" / digest).write_bytes(blob)
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(blob)}
+
+    @property
+    def digest(self) -> str:
+        return str(self.manifest["digest"])
+
+    def blob(self, descriptor: Mapping[str, object]) -> Path:
+        return self.root / "blobs" / str(descriptor["digest"]).replace(":", "/")
+
+
+def files_of(venv: Venv) -> dict[str, bytes | str | None]:
+    """Return an environment made at /opt/venv below some root, as the entries of a layer."""
+    root = venv.prefix.parent.parent
+    found: dict[str, bytes | str | None] = {}
+    for path in sorted(venv.prefix.rglob("*")):
+        name = str(path.relative_to(root))
+        if path.is_file():
+            found[name] = path.read_bytes().replace(str(root).encode(), b"")
+    return found
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    return demo_wheel(tmp_path)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, wheel: Path) -> dict[str, bytes | str | None]:
+    """The files of an image's venv with the demo wheel, RECORD true of the launchers' texts there."""
+    venv = Venv(tmp_path / "root/opt/venv")
+    venv.install(wheel)
+    for script in venv.scripts.iterdir():
+        script.write_bytes(script.read_bytes().replace(str(tmp_path / "root").encode(), b""))
+        venv.rewrite_record(script)
+    return files_of(venv)
+
+
+def own_image(root: Path, lock: LockFile, files: Layer, **options: object) -> Image:
+    """Write an image with its lock in the last layer and on its label."""
+    lock_layer = {f"opt/envlock/pylock.{lock.lock.env}.toml": lock.raw}
+    labels = {LABEL: f"sha256:{lock.digest}"} | dict(options.pop("labels", {}))  # type: ignore[call-overload]
+    return Image(root, [files, lock_layer], labels=labels, **options)  # type: ignore[arg-type]
+
+
+def verify(lock: LockFile, image: Image, *, sums: str = "", full: bool = False) -> Verdict:
+    path = image.root.parent / "envlock.sum"
+    path.write_text(sums)
+    return verify_image(
+        lock,
+        f"oci:{image.root}",
+        sums=path,
+        records=lambda wheel: None,
+        progress=NoProgress(),
+        full=full,
+    )
+
+
+def vouching(lock: LockFile, digest: str) -> str:
+    return f"image {lock.digest} linux/amd64 {digest}\n"
+
+
+def test_own_image_matches_by_its_digest(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """The lock in the image and a line of envlock.sum prove it; --full reads every byte and agrees."""
+    lock = lock_of([wheel])
+    image = own_image(tmp_path / "out", lock, installed)
+    for full in (False, True):
+        verdict = verify(lock, image, sums=vouching(lock, image.digest), full=full)
+        assert (verdict.exit_code, verdict.findings) == (0, ()), full
+        assert verdict.summary.files == (10 if full else 0)
+
+
+def test_own_image_that_nothing_vouches_for(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """Without a line of envlock.sum quick mode knows nothing; --full proves the packages and says what remains."""
+    lock = lock_of([wheel])
+    image = own_image(tmp_path / "out", lock, installed)
+    quick = verify(lock, image)
+    assert (quick.exit_code, rules_of(quick)) == (3, ["image-unrecorded"])
+    full = verify(lock, image, full=True)
+    assert (full.exit_code, rules_of(full)) == (3, ["layer-unproven"])
+
+
+def test_image_that_contradicts_envlock_sum(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """The right lock in another image than the one that was built is an integrity failure."""
+    lock = lock_of([wheel])
+    image = own_image(tmp_path / "out", lock, {**installed, "etc/extra": b"x"})
+    verdict = verify(lock, image, sums=vouching(lock, "sha256:" + "0" * 64))
+    assert (verdict.exit_code, rules_of(verdict)) == (4, ["image-digest"])
+
+
+def test_image_of_another_lock(tmp_path: Path, installed: Layer) -> None:
+    """The packages of the image's own lock are compared, and what changes results comes first."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    old = lock_of(
+        [make_wheel(tmp_path / "old", name, version) for name, version in (("six", "1.0"), ("tensorflow", "2.5.0"))],
+        env="tf25",
+        frameworks=("tensorflow",),
+    )
+    new = lock_of(
+        [make_wheel(tmp_path / "new", name, version) for name, version in (("six", "1.1"), ("tensorflow", "2.6.0"))],
+        env="tf26",
+    )
+    image = own_image(tmp_path / "out", new, installed)
+    verdict = verify(old, image, sums=vouching(new, image.digest))
+    assert verdict.exit_code == 1
+    assert rules_of(verdict) == ["package-version", "package-version", "image-lock"]
+    first = verdict.findings[0]
+    assert (first.subject, first.expected, first.found, first.impact) == ("tensorflow", "2.5.0", "2.6.0", "results")
+
+
+def test_same_version_from_another_wheel(tmp_path: Path, installed: Layer) -> None:
+    """A lock that takes the same version from another file is told by the file's digest."""
+    ours, theirs = demo_wheel(tmp_path / "a"), demo_wheel(tmp_path / "b", value=2)
+    image = own_image(tmp_path / "out", lock_of([theirs], env="other"), installed)
+    verdict = verify(lock_of([ours]), image)
+    assert (verdict.exit_code, rules_of(verdict)) == (1, ["package-source", "image-lock"])
+
+
+def test_label_that_lies(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """A label that names another lock than the image holds is an integrity failure."""
+    lock = lock_of([wheel])
+    image = own_image(tmp_path / "out", lock, installed, labels={LABEL: "sha256:" + "0" * 64})
+    assert finding_of(verify(lock, image), "image-label").nature == "integrity"
+
+
+def test_anybodys_image(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """Without our lock quick mode can tell nothing; --full streams the layers and proves the packages."""
+    lock = lock_of([wheel])
+    image = Image(tmp_path / "out", [{"usr/bin/python3.11": b"\x7fELF"}, installed])
+    quick = verify(lock, image)
+    assert (quick.exit_code, rules_of(quick)) == (3, ["image-unlocked"])
+    assert quick.findings[0].fix == f"envlock verify demo --image oci:{image.root} --full"
+    assert verify(lock, image, full=True).exit_code == 0
+
+
+def test_interpreter_of_an_image_is_read_from_its_files(tmp_path: Path, wheel: Path) -> None:
+    """Python's own headers, Debian's package list or pyvenv.cfg tell the patch release; nothing is run."""
+    site = "usr/local/lib/python3.11/site-packages"
+    base: Layer = {
+        "usr/local/bin/python3.11": b"\x7fELF",
+        "usr/local/bin/python": "python3.11",
+        "usr/local/include/python3.11/patchlevel.h": b'#define PY_VERSION      "3.11.4"\n',
+        f"{site}/README.txt": b"",
+    }
+    image = Image(tmp_path / "out", [base], env=["PATH=/usr/local/bin:/usr/bin"])
+    verdict = verify(lock_of(base_python="3.11.2"), image, full=True)
+    assert (verdict.summary.python, rules_of(verdict)) == ("3.11.4", ["python-patch"])
+
+
+@pytest.mark.parametrize(
+    ("layer", "rule", "code"),
+    [
+        ({"opt/venv/lib/python3.11/site-packages/demo/__init__.py": b"value = 2\n"}, "file-tampered", 4),
+        ({"opt/venv/lib/python3.11/site-packages/demo/sub/.wh.table.csv": b""}, "file-missing", 1),
+        ({"opt/venv/lib/python3.11/site-packages/demo/.wh..wh..opq": b""}, "file-missing", 1),
+        ({"opt/venv/lib/python3.11/site-packages/demo/more.py": b""}, "module-shadowed", 1),
+        ({"opt/venv/lib/python3.11/site-packages/sitecustomize.py": b""}, "startup-code", 1),
+        ({"opt/venv/bin/demo-run": b"#!/bin/sh\nevil\n"}, "launcher-altered", 4),
+        (
+            {"opt/venv/lib/python3.11/site-packages/demo/__pycache__/__init__.cpython-311.pyc": b"x"},
+            "bytecode-unproven",
+            3,
+        ),
+        ({"opt/venv/lib/python3.11/site-packages/demo/__init__.py": "/evil"}, "file-tampered", 4),
+    ],
+)
+def test_layer_over_the_packages(
+    tmp_path: Path, wheel: Path, installed: Layer, layer: Layer, rule: str, code: int
+) -> None:
+    """A further layer that hides, replaces or adds files is seen as a container would see it."""
+    image = Image(tmp_path / "out", [{"usr/bin/python3.11": b"\x7fELF"}, installed, layer])
+    verdict = verify(lock_of([wheel]), image, full=True)
+    assert (verdict.exit_code, rule in rules_of(verdict)) == (code, True)
+
+
+def test_blob_that_is_not_its_digest(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """A changed layer is seen by --full, a missing or shortened one at once."""
+    lock = lock_of([wheel])
+    image = own_image(tmp_path / "out", lock, installed)
+    path = image.blob(image.layers[0])
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    sums = vouching(lock, image.digest)
+    assert verify(lock, image, sums=sums).exit_code == 0
+    assert finding_of(verify(lock, image, sums=sums, full=True), "image-bytes").nature == "integrity"
+    path.write_bytes(data[:-1])
+    assert verify(lock, image, sums=sums).exit_code == 4
+    path.unlink()
+    assert verify(lock, image, sums=sums).exit_code == 3
+
+
+def test_documents_that_cannot_be_read(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """A manifest or config that is not its digest, or not JSON, is an integrity failure without a traceback."""
+    lock = lock_of([wheel])
+    image = own_image(tmp_path / "out", lock, installed)
+    image.blob(image.config).write_bytes(b"{}")
+    assert verify(lock, image).exit_code == 4
+
+
+def test_other_platform(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """An image for a platform that the lock does not cover is told as that."""
+    lock = lock_of([wheel])
+    image = own_image(tmp_path / "out", lock, installed, architecture="arm64")
+    assert "python-platform" in rules_of(verify(lock, image))
+
+
+def test_kinds_of_images_that_are_not_read_yet(tmp_path: Path, wheel: Path) -> None:
+    """Other references are a usage error that says which ones work."""
+    with pytest.raises(UsageError) as raised:
+        verify_image(
+            lock_of([wheel]),
+            "docker.io/library/python:3.11",
+            sums=tmp_path / "envlock.sum",
+            records=lambda wheel: None,
+            progress=NoProgress(),
+        )
+    assert raised.value.reference == "unknown-image"
