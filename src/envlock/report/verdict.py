@@ -50,6 +50,8 @@ def verdict_text(verdict: Verdict, *, style: Style = plain, width: int = 100, ev
     others = [finding for finding in verdict.findings if finding.severity != "error"]
     broken = [finding for finding in errors if finding.nature == "integrity"]
     most = len(verdict.findings) if everything else _MOST
+    if verdict.findings:
+        lines += [style(f"{verdict.summary.env} (locked) → {verdict.summary.target} (found)", "strong"), ""]
     if broken:
         lines += _section("Contradicts the lock's digests", broken, "bad", style, width, most)
     for impact in IMPACTS:

@@ -305,7 +305,7 @@ class Case:
     def reinstall(self) -> str:
         """Return the command that puts a package's locked files back."""
         if self.image is not None:
-            return f"envlock build {self.lock.env} --rebuild"
+            return self.sync
         return f"envlock sync {self.lock.env} --reinstall"
 
     def verify(self, flag: str) -> str:
