@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -20,11 +21,16 @@ STORY = [
 ]  # fmt: skip
 
 
+def bold(text: str) -> str:
+    """Mark a heading, on a terminal that wants colours."""
+    return f"\033[1m{text}\033[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
+
+
 def main() -> int:
     """Run the story; every step must end as told."""
     started = time.monotonic()
     for told, arguments, expected in STORY:
-        print(f"\n\033[1m# {told}\033[0m\n$ envlock {' '.join(arguments)}", flush=True)
+        print(f"\n{bold(f'# {told}')}\n$ envlock {' '.join(arguments)}", flush=True)
         found = subprocess.run([ENVLOCK, *arguments], check=False).returncode
         if found != expected:
             print(f"\nThe demo broke: exit code {found}, expected {expected}.", file=sys.stderr)

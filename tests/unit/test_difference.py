@@ -60,7 +60,9 @@ def test_order_of_changes(locks: tuple[LockFile, LockFile]) -> None:
 
 def test_text(locks: tuple[LockFile, LockFile]) -> None:
     """The whole story on one screen, with the measurement behind each known change."""
-    assert difference_text(diff_locks(*locks), width=100) == (Path(__file__).parent / "difference.txt").read_text("utf-8")
+    assert difference_text(diff_locks(*locks), width=100) == (Path(__file__).parent / "difference.txt").read_text(
+        "utf-8"
+    )
 
 
 def test_json(locks: tuple[LockFile, LockFile]) -> None:
@@ -88,7 +90,9 @@ def test_exit_code_only_when_asked(locks: tuple[LockFile, LockFile]) -> None:
 
 def test_same_version_from_another_wheel(tmp_path: Path) -> None:
     """A package that was built again is told, though its version stays."""
-    (change,) = diff_locks(lock_of([demo_wheel(tmp_path / "a")]), lock_of([demo_wheel(tmp_path / "b", value=2)])).changes
+    (change,) = diff_locks(
+        lock_of([demo_wheel(tmp_path / "a")]), lock_of([demo_wheel(tmp_path / "b", value=2)])
+    ).changes
     assert (change.kind, change.before, change.after) == ("rebuilt", "1.0", "1.0")
 
 

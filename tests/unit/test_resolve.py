@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from envlock.errors import IntegrityError, UsageError
 from envlock.locking import release as module
 from envlock.locking.base import resolve_base
+from envlock.model.artifact import Suite
 from envlock.model.edges import NoProgress
 from envlock.model.lock import Base
 from envlock.model.platform import Platform
@@ -177,3 +179,25 @@ def test_platforms_that_disagree_on_a_common_package_are_said(pool: Pool, monkey
     with pytest.raises(UsageError, match="platforms-disagree") as caught:
         resolve(pool, AMD64, ARM64)
     assert (caught.value.expected, caught.value.found) == ("2026a-1", "2026b-1")
+
+
+def test_a_suite_older_than_the_locked_one_is_refused(pool: Pool) -> None:
+    """A mirror that is behind must not take security fixes away."""
+    suites = resolve(pool).suites
+
+    def again(previous: Sequence[Suite]) -> Base:
+        return resolve_base(
+            RECIPE,
+            (AMD64,),
+            pool,
+            pool.path,
+            now=NOW,
+            with_build_packages=False,
+            previous=previous,
+            progress=NoProgress(),
+        )
+
+    assert again(suites).suites == suites
+    with pytest.raises(UsageError, match="older-release") as caught:
+        again([msgspec.structs.replace(suite, date="2026-01-01T10:00:01Z") for suite in suites])
+    assert (caught.value.where, caught.value.found) == ("debian bullseye", "2026-01-01T10:00:00Z")

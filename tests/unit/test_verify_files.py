@@ -267,3 +267,14 @@ def test_strange_script_is_told(venv: Venv, wheel: Path) -> None:
     verdict = venv.verify(lock_of([wheel]))
     assert (rules_of(verdict), verdict.exit_code) == (["file-unrecorded"], 0)
     assert venv.verify(lock_of([wheel]), strict=True).exit_code == 1
+
+
+def test_sparse_file_of_a_terabyte_does_not_stop_it(venv: Venv, wheel: Path) -> None:
+    """A huge file that is nobody's, or that RECORD knows smaller, is told without being read."""
+    os.truncate(venv.site / "demo/native.so", 1 << 40)
+    (venv.site / "huge.bin").touch()
+    os.truncate(venv.site / "huge.bin", 1 << 40)
+    verdict = venv.verify(lock_of([wheel]))
+    assert verdict.exit_code == 4
+    assert finding_of(verdict, "file-tampered").found == "it has 1099511627776 bytes, RECORD says 1028"
+    assert finding_of(verdict, "file-unrecorded").path == f"{SITE}/huge.bin"

@@ -36,7 +36,12 @@ def command(ctx: click.Context, envs: tuple[str, ...], *, as_json: bool) -> int:
             if lock.base is not None:
                 debs = lock.base.of(platform)
                 count += len(
-                    fetch_debs(debs, archives=edges.archives, artifacts=edges.artifacts, progress=edges.progress)
+                    fetch_debs(
+                        debs,
+                        archives=edges.archives.at(lock.base.suites),
+                        artifacts=edges.artifacts,
+                        progress=edges.progress,
+                    )
                 )
         rows.append({"env": name, "artifacts": count, "placed": placed})
         if not as_json:

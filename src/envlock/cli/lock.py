@@ -37,7 +37,7 @@ def command(
     import json
 
     from envlock.operations.check import check_environment
-    from envlock.operations.lock import Upgrade, lock_environment, previous_lock, write_beside
+    from envlock.operations.lock import Upgrade, lock_environment, previous_lock, warnings_of, write_beside
 
     manifest = manifest_here()
     names = chosen(manifest, envs)
@@ -70,6 +70,8 @@ def command(
         lock = lock_environment(
             manifest, name, previous=previous.lock if previous else None, upgrade=wanted, edges=edges
         )
+        for warning in warnings_of(manifest, name, edges.now):
+            click.secho(f"warning: {warning}", fg="yellow", err=True)
         locked = parse_lock(write_lock(lock), str(path))
         same = previous is not None and previous.raw == locked.raw
         if not same and not dry_run:

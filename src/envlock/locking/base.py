@@ -16,7 +16,7 @@ from envlock.locking.closure import close
 from envlock.locking.packages import read_packages
 from envlock.locking.release import Release, read_release
 from envlock.locking.scripts import effects_of
-from envlock.model.artifact import Deb
+from envlock.model.artifact import Deb, Suite
 from envlock.model.edges import Archives, Progress
 from envlock.model.effects import ALWAYS, in_order
 from envlock.model.lock import Base
@@ -37,16 +37,19 @@ def resolve_base(
     now: datetime,
     with_build_packages: bool,
     extra: Sequence[str] = (),
+    previous: Sequence[Suite] = (),
     progress: Progress,
 ) -> Base:
     """Resolve a recipe, and `extra` packages of the same suites, to exact packages for all platforms.
 
     `now` is the time against which Valid-Until is judged. `debs` returns the file of a package, its sha256 verified
     (it is called from several threads): the maintainer scripts of every package are read.
+    `previous` are the suites of the lock so far, and none may be older than it was there.
     Raises IntegrityError for signatures and hashes that do not hold, UsageError for names and dependencies that no
     suite satisfies, for expired suites, and for maintainer scripts that nobody accounted for (`unknown-script`).
     """
     releases = _releases(recipe, archives, now, progress)
+    _check_order(releases, previous)
     wanted = replace(recipe, packages=tuple(dict.fromkeys((*recipe.packages, *extra))))
     packages: dict[tuple[str, str], Deb] = {}
     build_packages: dict[tuple[str, str], Deb] = {}
@@ -81,6 +84,23 @@ def _releases(recipe: Recipe, archives: Archives, now: datetime, progress: Progr
             releases.append(read_release(raw, archive=each.archive, suite=each.suite, now=now))
             task.advance()
     return releases
+
+
+def _check_order(releases: Sequence[Release], previous: Sequence[Suite]) -> None:
+    """Refuse a suite from before the locked one: a mirror that is behind, or that hides security fixes."""
+    locked = {(suite.archive, suite.suite): suite.date for suite in previous}
+    for release in releases:
+        suite = release.suite
+        before = locked.get((suite.archive, suite.suite), "")
+        if suite.date < before:
+            raise UsageError(
+                "older-release",
+                "The mirror's release file is older than the one that is locked already.",
+                where=f"{suite.archive} {suite.suite}",
+                expected=f"{before} or later",
+                found=suite.date,
+                hint="use a mirror that is up to date; to go back on purpose, delete the lock file first",
+            )
 
 
 def _closed(

@@ -109,3 +109,13 @@ def recorded_elsewhere(
             else:
                 climbing.append(f"{posixpath.basename(distribution.folder)}/RECORD names {row.path}, outside {prefix}")
     return outside, climbing
+
+
+def recorded_sizes(distributions: Iterable[Distribution], files: Mapping[str, File]) -> dict[str, int | None]:
+    """Return the size that RECORDs give to each path they name."""
+    return {
+        resolve(posixpath.dirname(distribution.folder), row.path): row.size
+        for distribution in distributions
+        if (raw := _content(f"{distribution.folder}/RECORD", files)) is not None
+        for row in parse_record(raw).rows
+    }

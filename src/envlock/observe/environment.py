@@ -13,10 +13,10 @@ import msgspec
 from envlock.errors import UnverifiableError, UsageError
 from envlock.formats.dist_info import READ
 from envlock.model.edges import Progress, TargetInterpreter
-from envlock.model.observation import Environment, File, Interpreter, Layout, Observation, Unknown
+from envlock.model.observation import Distribution, Environment, File, Interpreter, Layout, Observation, Unknown
 from envlock.observe.bytecode import compare_bytecode
-from envlock.observe.distributions import find_distributions, recorded_elsewhere
-from envlock.observe.tree import Keep, look, read_all, walk
+from envlock.observe.distributions import find_distributions, recorded_elsewhere, recorded_sizes
+from envlock.observe.tree import CONTENT_LIMIT, Keep, look, read_all, walk
 
 _ANSWER_LIMIT = 1 << 20
 
@@ -76,11 +76,9 @@ def observe_environment(
     if config.problem:
         del files[f"{layout.prefix}/pyvenv.cfg"]
     keep = _keep(layout)
-    metadata = [
-        path for path in files if posixpath.basename(path) in READ or path.endswith((".egg-link", "/pyvenv.cfg"))
-    ]
+    metadata = [path for path in files if _is_metadata(path, layout)]
     with progress.task("Reading metadata", unit="items") as task:
-        read_all(files, (p for p in metadata if _is_metadata(p)), keep, digest=full, progress=_Uncounted())
+        read_all(files, metadata, keep, digest=full, progress=_Uncounted())
     distributions = find_distributions(layout.sites, files)
     elsewhere, oddities = recorded_elsewhere(distributions, files, layout.data)
     for path in elsewhere:
@@ -90,6 +88,7 @@ def observe_environment(
     bytecode = None
     if full:
         rest = [p for p, f in files.items() if not f.sha256 and not _is_interpreter(p, layout)]
+        rest = _worth_hashing(rest, files, distributions)
         with progress.task("Hashing installed files", sum(files[p].size for p in rest), unit="bytes") as task:
             read_all(files, rest, keep, digest=True, progress=task)
         bytecode = compare_bytecode(files, python, interpreter, progress)
@@ -176,8 +175,32 @@ def _data_folders(answer: _Answer, layout: Layout) -> list[str]:
     return [f"{layout.data}/{name}" for name in ("include/site", "share", "etc", "man")] if answer.venv else []
 
 
-def _is_metadata(path: str) -> bool:
-    return path.endswith((".egg-link", "/pyvenv.cfg")) or posixpath.dirname(path).endswith((".dist-info", ".egg-info"))
+def _worth_hashing(paths: list[str], files: dict[str, File], distributions: Iterable[Distribution]) -> list[str]:
+    """Leave out huge files whose digest no rule needs: those of nobody, and those that RECORD gives another size.
+
+    A sparse file of a terabyte must not stop a verification.
+    """
+    huge = [path for path in paths if files[path].size > CONTENT_LIMIT]
+    if not huge:
+        return paths
+    sizes = recorded_sizes(distributions, files)
+    left_out = set()
+    for path in huge:
+        size = sizes.get(path, -1)
+        if size is not None and size != files[path].size:
+            left_out.add(path)
+            if size >= 0:
+                problem = f"it has {files[path].size} bytes, RECORD says {size}"
+                files[path] = msgspec.structs.replace(files[path], problem=problem)
+    return [path for path in paths if path not in left_out]
+
+
+def _is_metadata(path: str, layout: Layout) -> bool:
+    """Tell whether even --quick reads a file."""
+    folder, name = posixpath.split(path)
+    if name in READ:
+        return folder.endswith((".dist-info", ".egg-info"))
+    return name == "pyvenv.cfg" or (name.endswith((".pth", ".egg-link", ".egg-info")) and folder in layout.sites)
 
 
 def _is_interpreter(path: str, layout: Layout) -> bool:

@@ -12,7 +12,6 @@ from envlock.formats.oci import Config, Descriptor, Layout, Manifest
 from envlock.model.edges import Progress
 from envlock.model.observation import ImageFact, LayerFact, Observation, Unknown
 from envlock.model.platform import Platform
-from envlock.observe.layers import read_image_files
 
 _LOCK_PATH = re.compile(r"opt/envlock/pylock\.[^./]+\.toml")
 _LOCK_LAYER = 64 << 20
@@ -42,6 +41,8 @@ def observe_image(
     lock = _lock_of(layout, manifest, layers)
     environment = None
     if full:
+        from envlock.observe.layers import read_image_files
+
         layers, environment = read_image_files(layout, manifest, config, layers, progress)
     return Observation(
         target=name,

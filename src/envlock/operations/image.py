@@ -67,6 +67,7 @@ class _Debs:
     def __init__(self, base: Base, platforms: tuple[Platform, ...], edges: Edges) -> None:
         self._wanted = tuple({deb.sha256: deb for platform in platforms for deb in base.of(platform)}.values())
         self._edges = edges
+        self._archives = edges.archives.at(base.suites)
         self._found: dict[str, Path] = {}
         self._guard = threading.Lock()
 
@@ -75,6 +76,6 @@ class _Debs:
             if not self._found:
                 edges = self._edges
                 self._found = fetch_debs(
-                    self._wanted, archives=edges.archives, artifacts=edges.artifacts, progress=edges.progress
+                    self._wanted, archives=self._archives, artifacts=edges.artifacts, progress=edges.progress
                 )
             return self._found[deb.sha256]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -191,6 +193,7 @@ def _base(
             now=edges.now,
             with_build_packages=bool(sdists),
             extra=environment.image.os_packages,
+            previous=kept.base.suites if kept is not None and kept.base is not None else (),
             debs=lambda deb: fetch_debs(
                 [deb], archives=edges.archives, artifacts=edges.artifacts, progress=NoProgress()
             )[deb.sha256],
@@ -346,10 +349,19 @@ def _with_image(lock: Lock, environment: Environment) -> Lock:
     return msgspec.structs.replace(lock, image=image)
 
 
+def warnings_of(manifest: Manifest, name: str, now: datetime.datetime) -> list[str]:
+    """Return what the user should know of a lock although it was made."""
+    image = manifest.environment(name).image
+    if image is None:
+        return []
+    recipe = recipe_of(manifest, image.base)
+    if now.date() <= recipe.end_of_life:
+        return []
+    return [f"the base {recipe.name} gets no security updates since {recipe.end_of_life}"]
+
+
 def write_beside(path: Path, raw: bytes) -> None:
     """Write a file whole or not at all: beside, flushed, then renamed."""
-    import os
-
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from envlock import __version__
 from envlock.errors import UsageError
+from envlock.formats.tar import Member
 from envlock.image.base import base_members
 from envlock.image.root import unpack
 from envlock.model.artifact import Requirement
+from envlock.model.edges import Task
 from envlock.model.lock import Base
 from envlock.model.platform import Platform
 from envlock.operations.edges import Edges
@@ -19,14 +22,27 @@ from envlock.operations.fetch import fetch_debs, fetch_selected, resolve_files
 def unpacked_root(base: Base, platform: Platform, edges: Edges, *, build: bool) -> Path:
     """Return the folder of the base, with its build packages where `build`, unpacked once for all processes."""
     debs = base.build_root_of(platform) if build else base.of(platform)
-    key = hashlib.sha256("\n".join([*base.effects, *sorted(deb.sha256 for deb in debs)]).encode()).hexdigest()
+    key = hashlib.sha256(
+        "\n".join([__version__, *base.effects, *sorted(deb.sha256 for deb in debs)]).encode()
+    ).hexdigest()
     root = edges.artifacts.folder("roots") / key
     with edges.artifacts.lock(f"root-{key}"):
         if not root.is_dir():
-            paths = fetch_debs(debs, archives=edges.archives, artifacts=edges.artifacts, progress=edges.progress)
-            with edges.progress.task(f"Unpacking {len(debs)} Debian packages"):
-                unpack(base_members(base, platform, lambda deb: paths[deb.sha256], build_root=build), root)
+            paths = fetch_debs(
+                debs, archives=edges.archives.at(base.suites), artifacts=edges.artifacts, progress=edges.progress
+            )
+            members = base_members(
+                base, platform, lambda deb: paths[deb.sha256], build_root=build, progress=edges.progress
+            )
+            with edges.progress.task(f"Unpacking {len(debs)} Debian packages") as task:
+                unpack(_told(members, task), root)
     return root
+
+
+def _told(members: Iterable[Member], task: Task) -> Iterator[Member]:
+    for member in members:
+        task.advance()
+        yield member
 
 
 def build_requirements(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import shlex
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
@@ -307,6 +308,10 @@ class Case:
         if self.image is not None:
             return self.sync
         return f"envlock sync {self.lock.env} --reinstall"
+
+    def remove(self, path: str) -> str:
+        """Return the command that takes away a file or folder that does not belong there."""
+        return self.sync if self.image is not None else f"rm -r {shlex.quote(path)}"
 
     def verify(self, flag: str) -> str:
         """Return this same verification with one more flag."""

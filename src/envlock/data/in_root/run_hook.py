@@ -9,13 +9,17 @@ Runs under Python 3.7 and later.
 """
 
 import importlib
+import itertools
 import json
 import os
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 REQUEST = json.loads(sys.argv.pop())
+# Some backends build in a temporary folder, whose name ends up in what they make (meson-python: build_config.py).
+vars(tempfile)["_name_sequence"] = map("{:08}".format, itertools.count())
 
 
 def _hook_result() -> object:

@@ -35,7 +35,7 @@ def check(case: Case) -> Iterator[Finding]:
             f"{name}: {case.shown(path)}" if name else case.shown(path),
             expected="what its source compiles to",
             found="other code",
-            fix=f"rm {case.shown(path)}" if case.image is None else case.reinstall(),
+            fix=case.remove(path),
             package=name,
             path=case.shown(path),
             nature="integrity" if locked else "drift",

@@ -55,6 +55,6 @@ def check(case: Case) -> Iterator[Finding]:
             found="a file of nobody"
             if paths == [top]
             else f"{len(paths)} files of nobody, {imports} of them importable",
-            fix=f"rm -r {shown}" if case.image is None else case.sync,
+            fix=case.remove(top),
             path=shown,
         )

@@ -106,6 +106,6 @@ def check(case: Case) -> Iterator[Finding]:
             case.shown(path),
             expected="no such module in the lock",
             found=how + (f" (package {owner.name}, not locked)" if owner else ""),
-            fix=f"rm {case.shown(path)}" if case.image is None else case.sync,
+            fix=case.remove(path),
             path=case.shown(path),
         )

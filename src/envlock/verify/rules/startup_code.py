@@ -63,7 +63,7 @@ def check(case: Case) -> Iterator[Finding]:
                 case.shown(path),
                 expected="nothing that runs at start beside the lock",
                 found=found,
-                fix=f"rm {case.shown(path)}" if case.image is None else case.sync,
+                fix=case.remove(path),
                 path=case.shown(path),
                 package=owner if (owner := _owner(case, path)) in case.locked else "",
                 nature="integrity" if "contradicts" in found else None,
