@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 
 from envlock.model.finding import Finding, Rule, Severity
@@ -17,6 +18,7 @@ RULE = Rule(
     impact="security",
     source="The site module; bullseye's own sitecustomize stands in the standard library and belongs to the base",
 )
+_CANDIDATE = re.compile(r"\.pth$|/(site|user)customize\b|/_virtualenv\.py$")
 _CUSTOMIZE = ("sitecustomize", "usercustomize")
 _VIRTUALENV_PTH = b"import _virtualenv"
 _VIRTUALENV = frozenset(
@@ -45,7 +47,8 @@ def check(case: Case) -> Iterator[Finding]:
     environment = case.environment
     if environment is None or not environment.walked:
         return
-    for path, file in sorted(environment.files.items()):
+    for path in sorted(path for path in environment.files if _CANDIDATE.search(path)):
+        file = environment.files[path]
         site = next((site for site in environment.layout.sites if path.startswith(site + "/")), None)
         if site is None:
             continue
