@@ -103,7 +103,7 @@ class Uv:
                 hint=f"Give its path with --python, or install it: uv python install {python}",
             )
 
-    def install(self, venv: Path, requirements: Sequence[str], wheels: Path) -> None:
+    def install(self, venv: Path, requirements: Sequence[str], wheels: Path, *, reinstall: bool = False) -> None:
         """Make the environment hold exactly the given pins, from a folder of wheels and from nowhere else.
 
         Files are copied, not linked: an edit in the environment must not reach uv's cache.
@@ -113,7 +113,7 @@ class Uv:
             listed.write_text("".join(f"{line}\n" for line in requirements), "utf-8")
             arguments = ["pip", "sync", str(listed), "--python", str(venv), "--no-index", "--find-links", str(wheels)]
             arguments += ["--require-hashes", "--link-mode", "copy", "--allow-empty-requirements", "--quiet"]
-            result = self._run(arguments)
+            result = self._run([*arguments, *(["--reinstall"] if reinstall else [])])
         if result.returncode != 0:
             raise UsageError(
                 "install-failed", "uv could not install the locked wheels.", where=str(venv), found=_tail(result.stderr)

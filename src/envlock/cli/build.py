@@ -20,13 +20,29 @@ _FORMS = "oci:DIR, docker-archive:FILE or engine"
 
 @click.command("build")
 @click.argument("envs", nargs=-1, metavar="[ENV]...")
-@click.option("-o", "--output", "outputs", multiple=True, metavar="OUTPUT", help=f"{_FORMS}; oci:.envlock/images/ENV.")
-@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="Name it, as with docker; may be repeated.")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    envvar="ENVLOCK_BUILD_OUTPUT",
+    metavar="OUTPUT",
+    help=f"{_FORMS}; oci:.envlock/images/ENV.",
+)
+@click.option(
+    "-t",
+    "--tag",
+    "tags",
+    multiple=True,
+    envvar="ENVLOCK_BUILD_TAG",
+    metavar="NAME",
+    help="Name it, as with docker; may be repeated.",
+)
 @click.option("--locked", is_flag=True, help="Fail (1) where the lock no longer follows from its inputs.")
 @click.option("--frozen", is_flag=True, help="Do not even look at the manifest's inputs.")
 @click.option("--rebuild", is_flag=True, help="Trust no cached layer: build all and compare with envlock.sum.")
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Layers at a time; never changes the bytes.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the result as JSON.")
 @click.pass_context
 def command(
     ctx: click.Context,

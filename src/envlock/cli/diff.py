@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("after")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 where they differ, as git diff does.")
 @click.option("-v", "--verbose", is_flag=True, help="List every change, cosmetic ones too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON.")
+@click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the difference as JSON.")
 @click.pass_context
 def command(ctx: click.Context, before: str, after: str, *, exit_code: bool, verbose: bool, as_json: bool) -> int:
     """Say what differs between two locks, what changes results first.

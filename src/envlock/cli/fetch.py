@@ -9,7 +9,7 @@ from envlock.cli.wiring import chosen, edges_of, manifest_here, relative
 
 @click.command("fetch")
 @click.argument("envs", nargs=-1, metavar="[ENV]...")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the result as JSON.")
 @click.pass_context
 def command(ctx: click.Context, envs: tuple[str, ...], *, as_json: bool) -> int:
     """Bring every artifact of a lock to this machine, verified, from whatever index this machine uses.

@@ -14,10 +14,18 @@ from envlock.cli.wiring import chosen, edges_of, manifest_here, relative
     "--check", is_flag=True, help="Only ask, offline, whether the lock still follows from its inputs (1 if not)."
 )
 @click.option("-U", "--upgrade", is_flag=True, help="Let every pin move, the base's packages too.")
-@click.option("-P", "--upgrade-package", "packages", multiple=True, metavar="PKG[==V]", help="Let one pin move.")
+@click.option(
+    "-P",
+    "--upgrade-package",
+    "packages",
+    multiple=True,
+    envvar="ENVLOCK_LOCK_UPGRADE_PACKAGE",
+    metavar="PKG[==V]",
+    help="Let one pin move.",
+)
 @click.option("--as-of", "as_of", metavar="DATE", help="Use this cutoff instead of the manifest's.")
 @click.option("--dry-run", is_flag=True, help="Say what would change and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the result as JSON.")
 @click.pass_context
 def command(
     ctx: click.Context,

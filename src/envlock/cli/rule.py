@@ -9,7 +9,7 @@ from envlock.errors import UsageError
 
 @click.command("rule")
 @click.argument("rule_id", required=False, metavar="[ID]")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print as JSON.")
 def command(rule_id: str | None, *, as_json: bool) -> None:
     """Say what a rule of verify checks, and why. Without ID, list all of them."""
     import difflib

@@ -13,9 +13,12 @@ from envlock.cli.wiring import edges_of, manifest_here, only, relative
 @click.argument("env", required=False)
 @click.option("--venv", type=click.Path(path_type=Path), help="Where; .venv, or .venv-ENV where there are several.")
 @click.option("--python", metavar="PATH", help="The interpreter to make it with; found by version otherwise.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--reinstall", is_flag=True, help="Put every file back, also of packages that seem to be there.")
+@click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the result as JSON.")
 @click.pass_context
-def command(ctx: click.Context, env: str | None, *, venv: Path | None, python: str | None, as_json: bool) -> None:
+def command(
+    ctx: click.Context, env: str | None, *, venv: Path | None, python: str | None, reinstall: bool, as_json: bool
+) -> None:
     """Install exactly the locked wheels into a virtual environment of this project, with uv."""
     import json
 
@@ -37,6 +40,7 @@ def command(ctx: click.Context, env: str | None, *, venv: Path | None, python: s
         python=python,
         installer=Uv(offline=ctx.obj["offline"]),
         edges=edges,
+        reinstall=reinstall,
     )
     if as_json:
         click.echo(json.dumps({"schema": 1, "env": name, "venv": relative(target), "packages": count}, indent=2))

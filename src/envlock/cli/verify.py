@@ -19,7 +19,7 @@ from envlock.errors import UsageError
 @click.option("--full/--quick", default=False, help="Every byte of every file, or metadata and sizes (default).")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.option("-v", "--verbose", is_flag=True, help="List every finding, those for information too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the verdict as JSON.")
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -183,5 +183,8 @@ class Installer(Protocol):
     def make_venv(self, venv: Path, python: str) -> None:
         """Make an environment of CPython `python`, or keep the one that is there; UsageError (`no-interpreter`)."""
 
-    def install(self, venv: Path, requirements: Sequence[str], wheels: Path) -> None:
-        """Make the environment hold exactly these pins (with --hash options), from a folder of wheels alone."""
+    def install(self, venv: Path, requirements: Sequence[str], wheels: Path, *, reinstall: bool = False) -> None:
+        """Make the environment hold exactly these pins (with --hash options), from a folder of wheels alone.
+
+        `reinstall` puts every file back, also of packages whose metadata says that they are there.
+        """

@@ -95,7 +95,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     mode: Literal["quick", "full"]
     packages: int = 0
-    """Locked packages that were found at the locked version."""
+    """Locked packages that were found at the locked version and, in full mode, proven."""
     locked_packages: int = 0
     files: int = 0
     """Files whose bytes were proven; 0 in quick mode."""

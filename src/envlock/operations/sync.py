@@ -25,9 +25,11 @@ def sync_environment(
     python: str | None,
     installer: Installer,
     edges: Edges,
+    reinstall: bool = False,
 ) -> int:
     """Make `venv` hold exactly the lock's wheels and return how many there are; `folder` is the lock file's.
-    `python` is an interpreter's path, or None to find one of the locked version.
+    `python` is an interpreter's path, or None to find one of the locked version. `reinstall` puts every file back,
+    whatever was done to it.
 
     Only a folder that is a virtual environment, is empty or does not exist is touched.
     """
@@ -47,8 +49,21 @@ def sync_environment(
             pins.append(f"{package.name}=={package.version} --hash=sha256:{wheel.sha256}")
         with edges.progress.task(f"Installing {len(pins)} wheels"):
             installer.make_venv(venv, python or lock.python)
-            installer.install(venv, pins, wheels)
+            installer.install(venv, pins, wheels, reinstall=reinstall)
+    for stamp in venv.glob("lib/python*/site-packages/*.dist-info/uv_cache.json"):
+        _forget(stamp)
     return len(pins)
+
+
+def _forget(stamp: Path) -> None:
+    """Remove uv_cache.json and its row: a time of this machine, the one thing there that no digest could vouch for."""
+    record = stamp.with_name("RECORD")
+    own = f"{stamp.parent.name}/{stamp.name},".encode()
+    rows = record.read_bytes().splitlines(keepends=True)
+    beside = record.with_name("RECORD.new")
+    beside.write_bytes(b"".join(row for row in rows if not row.startswith(own)))
+    beside.replace(record)
+    stamp.unlink()
 
 
 def _link(source: Path, target: Path) -> None:

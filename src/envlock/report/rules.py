@@ -9,6 +9,10 @@ from envlock.model.finding import Rule
 _NATURES = {"drift": "exit code 1", "integrity": "exit code 4", "unknown": "exit code 3"}
 
 
+def _consequence(rule: Rule) -> str:
+    return _NATURES[rule.nature] + (" with --strict" if rule.severity == "warning" else "")
+
+
 def rules_text(rules: Iterable[Rule]) -> str:
     """Return one line for each rule, by family."""
     rows = list(rules)
@@ -19,7 +23,7 @@ def rules_text(rules: Iterable[Rule]) -> str:
 def rule_text(rule: Rule) -> str:
     """Return everything about one rule."""
     lines = [
-        f"{rule.id} ({rule.family}, {rule.severity}, impact {rule.impact}, {_NATURES[rule.nature]})",
+        f"{rule.id} ({rule.family}, {rule.severity}, impact {rule.impact}, {_consequence(rule)})",
         "",
         rule.title,
     ]
@@ -33,7 +37,7 @@ def rules_markdown(rules: Iterable[Rule]) -> str:
     for rule in rules:
         lines += [f"## {rule.id}", "", rule.title]
         lines += [rule.why]
-        lines += [f"{rule.family}, {rule.severity}, impact {rule.impact}, {_NATURES[rule.nature]}."]
+        lines += [f"{rule.family}, {rule.severity}, impact {rule.impact}, {_consequence(rule)}."]
         lines += [f"Source: {rule.source}."] if rule.source else []
         lines += [""]
     return "\n".join(lines)

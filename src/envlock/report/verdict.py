@@ -62,7 +62,7 @@ def verdict_text(verdict: Verdict, *, style: Style = plain, width: int = 100, ev
         lines += _section("Could not be verified", unknown, "warn", style, width, most)
     if others:
         lines += _section("Noticed", others, "warn", style, width, most)
-    fixes = list(dict.fromkeys(finding.fix for finding in errors or others if finding.fix))
+    fixes = list(dict.fromkeys(finding.fix for finding in errors if finding.fix))
     for at, fix in enumerate(fixes[:3]):
         lines.append((style("next:", "strong") if at == 0 else "     ") + f"  {fix}")
     if fixes:

@@ -20,7 +20,7 @@ def _summary(case: Case) -> Summary:
         lock_digest=case.lock_file.digest,
         target=case.observation.target,
         mode="full" if case.observation.full else "quick",
-        packages=len(case.matching) if case.sees_packages else 0,
+        packages=len(proven) if case.proofs else len(case.matching) if case.sees_packages else 0,
         locked_packages=len(case.locked),
         files=sum(proof.files for proof in proven),
         size=sum(proof.size for proof in proven),

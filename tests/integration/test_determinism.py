@@ -1,0 +1,106 @@
+"""One lock, one image: whoever builds it, wherever, with whatever settings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from uv import find_uv_bin
+
+from tests.integration.project import Project
+
+pytestmark = pytest.mark.network
+
+ROOT = Path(__file__).parents[2]
+
+
+def elsewhere(built: Project, folder: Path) -> Project:
+    """Return another checkout of the same lock, with a cache that holds artifacts only."""
+    project = Project(folder / "somewhere" / "else", cache=folder / "cache")
+    project.lock_path().parent.mkdir()
+    shutil.copy(built.lock_path(), project.lock_path())
+    assert built.cache is not None
+    shutil.copytree(built.cache / "files", folder / "cache" / "files")
+    return project
+
+
+def index_of(project: Project, *command: str, environment: dict[str, str] | None = None) -> str:
+    """Build and return the index digest."""
+    done = project.run_command(*command, "-m", "envlock", "build", "--json", environment=environment)
+    assert done.code == 0, done.err
+    return str(done.json["images"][0]["index"])
+
+
+def test_other_settings(built: Project, tmp_path: Path) -> None:
+    """Time zone, locale, home, umask, hash seed, one CPU and another number of jobs do not reach the image."""
+    project = elsewhere(built, tmp_path)
+    settings = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "HOME": str(tmp_path), "PYTHONHASHSEED": "7"}
+    shell = f'umask 077; exec taskset -c 0 {sys.executable} "$@"'
+    assert index_of(project, "sh", "-c", shell, "sh", environment=settings) == index_of(built, sys.executable)
+
+
+def test_rebuild_agrees_with_the_sums(built: Project) -> None:
+    """--rebuild trusts no cache, and comes to what envlock.sum says."""
+    before = (built.folder / "lockfiles" / "envlock.sum").read_bytes()
+    assert built.run("build", "--rebuild").code == 0
+    assert (built.folder / "lockfiles" / "envlock.sum").read_bytes() == before
+
+
+def test_contradicted_sums(built: Project, tmp_path: Path) -> None:
+    """A layer that comes out other than envlock.sum says is exit 4."""
+    project = elsewhere(built, tmp_path)
+    sums = (built.folder / "lockfiles" / "envlock.sum").read_text()
+    key, digest = next(line.split()[1:3] for line in sums.splitlines() if line.startswith("layer"))
+    altered = sums.replace(digest, "sha256:" + "0" * 64)
+    (project.folder / "lockfiles" / "envlock.sum").write_text(altered)
+    done = project.run("build")
+    assert done.code == 4
+    assert "[sums-mismatch]" in done.err
+    assert key
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_unprivileged_user(built: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A user without any privilege builds the same image as root."""
+    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/envlock-user.XXXXXX"], text=True).strip())
+    try:
+        project = elsewhere(built, folder)
+        python = interpreter(
+            folder / "venv", "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+        )
+        shutil.copytree(ROOT / "src", folder / "src")
+        shutil.copytree(ROOT / "images", folder / "images")
+        subprocess.run(["chown", "-R", "65534:65534", folder], check=True)
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", python]
+        settings = {"HOME": str(folder / "home"), "PYTHONPATH": str(folder / "src")}
+        assert index_of(project, *command, environment=settings) == index_of(built, sys.executable)
+    finally:
+        subprocess.run(["rm", "-rf", folder], check=True)
+
+
+def test_another_python(built: Project, tmp_path: Path) -> None:
+    """CPython 3.13 builds the same image as the interpreter of this test."""
+    found = sorted(Path.home().glob(".pyenv/versions/3.13.*/bin/python3.13"))
+    python = shutil.which("python3.13") if not found else str(found[-1])
+    if python is None:
+        pytest.skip("no CPython 3.13 on this machine")
+    project = elsewhere(built, tmp_path)
+    other = interpreter(tmp_path / "venv", python)
+    settings = {"PYTHONPATH": str(ROOT / "src"), "LANG": "tr_TR.UTF-8"}
+    assert index_of(project, other, environment=settings) == index_of(built, sys.executable)
+
+
+def interpreter(venv: Path, python: str) -> str:
+    """Return the python of a new environment that holds envlock's dependencies."""
+    import tomllib
+
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    uv = find_uv_bin()
+    clean = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"} | {"UV_LINK_MODE": "copy", "UV_NO_CONFIG": "1"}
+    subprocess.run([uv, "venv", "--quiet", "--python", python, venv], check=True, env=clean)
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", venv, *needed], check=True, env=clean)
+    return str(venv / "bin" / "python")
