@@ -69,7 +69,13 @@ def test_another_user_and_environment(tmp_path: Path) -> None:
     """Environment, umask, stack limit, processors, and user do not reach a .pyc."""
     root, interpreter = root_of(BULLSEYE), INTERPRETERS[BULLSEYE]
     expected = digest(root, interpreter, standard_library(root, interpreter))
-    away = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "7", "HOME": "/nowhere", "PYTHONMALLOC": "malloc"}
+    away = {
+        "TZ": "Pacific/Kiritimati",
+        "LC_ALL": "C",
+        "PYTHONHASHSEED": "7",
+        "HOME": "/nowhere",
+        "PYTHONMALLOC": "malloc",
+    }
     environment = away | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", SCRIPT, str(root), interpreter]
     limits = 'umask 077; ulimit -s unlimited 2>/dev/null || ulimit -s 4096; exec "$@"'
@@ -105,7 +111,9 @@ def _unreadable(folder: str, names: list[str]) -> list[str]:
 def test_interpreter_uses_what_was_compiled(tmp_path: Path) -> None:
     """A module whose source is gone from sight of the hash check is loaded from its .pyc."""
     root, interpreter = root_of(BULLSEYE), INTERPRETERS[BULLSEYE]
-    [(path, pyc)] = RootCompiler(NamespaceSandbox(), root, interpreter).compile([("/modules/demo.py", b"said = 'pyc'\n")])
+    [(path, pyc)] = RootCompiler(NamespaceSandbox(), root, interpreter).compile(
+        [("/modules/demo.py", b"said = 'pyc'\n")]
+    )
     assert path == "/modules/__pycache__/demo.cpython-39.pyc"
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "demo.py").write_bytes(b"said = 'source'\n")

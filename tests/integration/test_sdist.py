@@ -24,9 +24,7 @@ RECIPE = "debian-bullseye-python3.9"
 CUTOFF = "2021-05-15T00:00:00Z"
 
 
-def build(
-    name: str, version: str, destination: Path, *, base: Path | None = None, twice: bool = False
-) -> BuiltWheel:
+def build(name: str, version: str, destination: Path, *, base: Path | None = None, twice: bool = False) -> BuiltWheel:
     """Build one wheel as a lock of May 2021 would."""
     [row] = resolve_files(
         [f"{name}=={version}"],
@@ -56,7 +54,13 @@ def test_extension_is_the_same_under_another_umask_and_environment(
 ) -> None:
     """wrapt's C extension is compiled, needs no newer glibc than the base's, and knows no path of this machine."""
     built = build("wrapt", "1.12.1", tmp_path / "one", twice=True)
-    for name, value in {"CFLAGS": "-O0", "CC": "false", "TZ": "Asia/Tokyo", "LC_ALL": "C", "SOURCE_DATE_EPOCH": "1"}.items():
+    for name, value in {
+        "CFLAGS": "-O0",
+        "CC": "false",
+        "TZ": "Asia/Tokyo",
+        "LC_ALL": "C",
+        "SOURCE_DATE_EPOCH": "1",
+    }.items():
         monkeypatch.setenv(name, value)
     before = os.umask(0o077)
     try:

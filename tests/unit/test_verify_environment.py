@@ -191,3 +191,14 @@ def test_files_that_are_links_into_a_cache_are_followed(tmp_path: Path, venv: Ve
     assert venv.verify(lock).exit_code == 0
     stored.write_bytes(b"value = 2\n")
     assert venv.verify(lock).exit_code == 4
+
+
+def test_packages_of_the_system_behind_the_venv(tmp_path: Path, venv: Venv) -> None:
+    """With system site packages the first folder of sys.path decides; what stands behind it is not imported."""
+    (tmp_path / "other").mkdir()
+    system = Venv(tmp_path / "system")
+    system.install(make_wheel(tmp_path / "other", "demo", "0.9"))
+    wheel = make_wheel(tmp_path, "demo", "1.0")
+    venv.install(wheel)
+    venv.answers = {"sites": [str(venv.site), str(system.site)]}
+    assert venv.verify(lock_of([wheel])).exit_code == 0

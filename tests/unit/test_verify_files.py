@@ -278,3 +278,26 @@ def test_sparse_file_of_a_terabyte_does_not_stop_it(venv: Venv, wheel: Path) -> 
     assert verdict.exit_code == 4
     assert finding_of(verdict, "file-tampered").found == "it has 1099511627776 bytes, RECORD says 1028"
     assert finding_of(verdict, "file-unrecorded").path == f"{SITE}/huge.bin"
+
+
+def test_moved_environment_is_drift(venv: Venv, wheel: Path) -> None:
+    """Scripts that all name one interpreter elsewhere come of moving the folder; a single one is tampering."""
+    for name in ("demo-run", "demo-script"):
+        path = venv.scripts / name
+        path.write_bytes(path.read_bytes().replace(str(venv.python).encode(), b"/old/place/bin/python"))
+        venv.rewrite_record(path)
+        verdict = venv.verify(lock_of([wheel]))
+        assert verdict.exit_code == (4 if name == "demo-run" else 1)
+    assert finding_of(verdict, "launcher-altered").found.startswith(
+        "#!/old/place/bin/python: the environment was moved"
+    )
+
+
+def test_environment_reached_through_a_link(tmp_path: Path, venv: Venv, wheel: Path) -> None:
+    """Scripts may name their interpreter by another path to the same folder."""
+    (tmp_path / "alias").symlink_to(venv.prefix)
+    for name in ("demo-run", "demo-script"):
+        path = venv.scripts / name
+        path.write_bytes(path.read_bytes().replace(str(venv.prefix).encode(), str(tmp_path / "alias").encode()))
+        venv.rewrite_record(path)
+    assert venv.verify(lock_of([wheel])).findings == ()

@@ -92,7 +92,9 @@ def bind(source: str, target: str, *, writable: bool) -> None:
     mount(source, target, None, MS_BIND | MS_REC)
     if not writable:
         held = os.statvfs(target).f_flag
-        flags = held & (MS_NODEV | MS_NOEXEC) | (MS_RELATIME if held & ST_RELATIME else held & (MS_NOATIME | MS_NODIRATIME))
+        flags = held & (MS_NODEV | MS_NOEXEC) | (
+            MS_RELATIME if held & ST_RELATIME else held & (MS_NOATIME | MS_NODIRATIME)
+        )
         mount("none", target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | flags)
 
 

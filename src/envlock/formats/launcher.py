@@ -5,6 +5,7 @@ Sources: uv (crates/uv-install-wheel/src/wheel.rs), pip with distlib (distlib/sc
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
 
 from envlock.formats.dist_info import EntryPointScript
@@ -71,6 +72,9 @@ RELOCATABLE = b"""#!/bin/sh\n'''exec' "$(dirname -- "$(realpath -- "$0")")"/'pyt
 """What uv writes into a venv that may be moved: the python beside the script."""
 
 
+_EXEC = b"'''exec' "
+
+
 def shebangs(pythons: Iterable[str]) -> Iterator[bytes]:
     """Yield the first lines, line endings included, by which an installer names one of these interpreters."""
     for python in pythons:
@@ -90,6 +94,15 @@ def launchers(script: EntryPointScript) -> Iterator[bytes]:
 def body_of(text: bytes, known: Iterable[bytes]) -> bytes | None:
     """Return what follows a known shebang; None where the text begins with another one."""
     return next((text[len(line) :] for line in known if text.startswith(line)), None)
+
+
+def named_interpreter(text: bytes) -> str:
+    """Return the path that a script's shebang of either form names; empty where it names none."""
+    first, _, rest = text.partition(b"\n")
+    if first == b"#!/bin/sh" and rest.startswith(_EXEC):
+        first = b"#!" + rest.split(b"\n", 1)[0].removeprefix(_EXEC).partition(b' "$0" ')[0].strip(b"'\"")
+    path = first[2:].decode("utf-8", "surrogateescape") if first.startswith(b"#!/") else ""
+    return path if posixpath.basename(path).startswith("python") else ""
 
 
 def any_body(text: bytes) -> bytes:

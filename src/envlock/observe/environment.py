@@ -12,6 +12,7 @@ import msgspec
 
 from envlock.errors import UnverifiableError, UsageError
 from envlock.formats.dist_info import READ
+from envlock.formats.launcher import named_interpreter
 from envlock.model.edges import Progress, TargetInterpreter
 from envlock.model.observation import Distribution, Environment, File, Interpreter, Layout, Observation, Unknown
 from envlock.observe.bytecode import compare_bytecode
@@ -91,6 +92,7 @@ def observe_environment(
         rest = _worth_hashing(rest, files, distributions)
         with progress.task("Hashing installed files", sum(files[p].size for p in rest), unit="bytes") as task:
             read_all(files, rest, keep, digest=True, progress=task)
+        layout = _with_aliases(layout, files)
         bytecode = compare_bytecode(files, python, interpreter, progress)
     return Observation(
         target=name or str(target),
@@ -168,6 +170,18 @@ def _layout(answer: _Answer, python: Path) -> Layout:
         headers=tuple(dict.fromkeys(os.path.normpath(path) for path in answer.headers)),
         pythons=tuple(dict.fromkeys([*(f"{folder}/{n}" for folder in folders for n in names), answer.executable])),
     )
+
+
+def _with_aliases(layout: Layout, files: dict[str, File]) -> Layout:
+    """Add the names by which scripts call the interpreter beside them, where a link leads there by another path."""
+    here = os.path.realpath(layout.scripts)
+    named = {
+        python
+        for path, file in files.items()
+        if file.content and posixpath.dirname(path) == layout.scripts and (python := named_interpreter(file.content))
+    }
+    aliases = sorted(python for python in named if os.path.realpath(posixpath.dirname(python)) == here)
+    return msgspec.structs.replace(layout, pythons=tuple(dict.fromkeys([*layout.pythons, *aliases])))
 
 
 def _data_folders(answer: _Answer, layout: Layout) -> list[str]:

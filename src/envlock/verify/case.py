@@ -177,7 +177,10 @@ class Case:
 
     @cached_property
     def installed(self) -> dict[str, list[Distribution]]:
-        """The distributions of the target, by name, in the order of sys.path; those of its lock for an unread image."""
+        """The distributions of the target, by name; those of its lock for an unread image.
+
+        Of several folders of sys.path the first that has a name is the one that is imported from.
+        """
         environment = self.environment
         if environment is None:
             return {
@@ -185,11 +188,10 @@ class Case:
                 for name, (package, _) in self.image_wheels.items()
             }
         found: dict[str, list[Distribution]] = {}
-        rank = {site: at for at, site in enumerate(environment.layout.sites)}
-        for distribution in sorted(
-            environment.distributions, key=lambda d: rank.get(posixpath.dirname(d.folder), len(rank))
-        ):
-            found.setdefault(distribution.name, []).append(distribution)
+        for site in environment.layout.sites:
+            here = [d for d in environment.distributions if posixpath.dirname(d.folder) == site]
+            for name in {d.name for d in here} - found.keys():
+                found[name] = [d for d in here if d.name == name]
         return found
 
     @cached_property

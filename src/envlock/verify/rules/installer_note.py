@@ -82,14 +82,15 @@ def _uv_cache(file: File, wheel: Wheel, located: Located | None) -> str:  # noqa
         stamp = read_cache_stamp(file.content or b"")
     except ValueError as error:
         return str(error)
-    if stamp is not None and not _UV_BEGAN <= stamp <= file.mtime_ns + _SLACK:
-        return "a time after the installation, or before uv"
+    if stamp is not None and not _UV_BEGAN <= stamp < _ABSURD:
+        return "a time before uv, or far ahead"
     return ""
 
 
 _UV_BEGAN = 1_700_000_000 * 10**9
 """uv_cache.json holds the change time of the wheel that was installed; uv's first release is of February 2024."""
-_SLACK = 10**9
+_ABSURD = 4_102_444_800 * 10**9
+"""The year 2100. Nothing else can be said of a time: mtimes of files are changed by whoever copies them."""
 
 
 def _folder(direct_url: DirectUrl | None) -> str:

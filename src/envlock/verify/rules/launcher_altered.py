@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 
-from envlock.formats.launcher import body_of, launchers
+from envlock.formats.launcher import body_of, launchers, named_interpreter
 from envlock.model.finding import Finding, Rule
 from envlock.verify.case import Case
 from envlock.verify.proof import Proof
@@ -27,19 +28,32 @@ def check(case: Case) -> Iterator[Finding]:
     environment = case.environment
     if environment is None or not environment.hashed or _WINDOWS.match(environment.layout.prefix):
         return  # on Windows launchers are programs; file hashes in RECORD are all there is
-    for name, proof in case.proofs.items():
-        if proof.state in ("rebuilt", "unproven"):
-            continue
-        for path, expected, found in [*_generated(case, proof), *_rewritten(case, proof)]:
-            yield RULE.finding(
-                f"{name}: {case.shown(path)}",
-                expected=expected,
-                found=found,
-                fix=case.reinstall(),
-                package=name,
-                path=case.shown(path),
-                rank=case.influence(name).rank,
-            )
+    altered = [
+        (name, *row)
+        for name, proof in case.proofs.items()
+        if proof.state not in ("rebuilt", "unproven")
+        for row in [*_generated(case, proof), *_rewritten(case, proof)]
+    ]
+    if moved := _moved_from(case, [path for _, path, _, _ in altered]):
+        yield RULE.finding(
+            f"{len(altered)} scripts",
+            expected=_interpreters(case),
+            found=f"#!{moved}: the environment was moved, or copied, from there",
+            fix=case.reinstall(),
+            why="Its scripts start another interpreter than its own, with other packages, or none.",
+            nature="drift",
+        )
+        return
+    for name, path, expected, found in altered:
+        yield RULE.finding(
+            f"{name}: {case.shown(path)}",
+            expected=expected,
+            found=found,
+            fix=case.reinstall(),
+            package=name,
+            path=case.shown(path),
+            rank=case.influence(name).rank,
+        )
 
 
 def _generated(case: Case, proof: Proof) -> Iterator[tuple[str, str, str]]:
@@ -63,6 +77,22 @@ def _rewritten(case: Case, proof: Proof) -> Iterator[tuple[str, str, str]]:
     files = case.environment.files if case.environment else {}
     for path in proof.shebangs:
         yield path, _interpreters(case), _first_line(files[path].content or b"")
+
+
+def _moved_from(case: Case, altered: list[str]) -> str:
+    """Return the one foreign interpreter that all scripts of wheels name, if they do; a tampered one stands alone."""
+    environment = case.environment
+    if environment is None or len(altered) < 2:
+        return ""
+    named: dict[str, str] = {}
+    for proof in case.proofs.values():
+        for path in {*proof.claim.launchers, *proof.claim.rows}:
+            file = environment.files.get(path)
+            if file is not None and file.content and posixpath.dirname(path) == environment.layout.scripts:
+                named[path] = named_interpreter(file.content)
+    pythons = {python for python in named.values() if python}
+    all_of_them = {path for path, python in named.items() if python} == set(altered)
+    return pythons.pop() if len(pythons) == 1 and all_of_them else ""
 
 
 def _interpreters(case: Case) -> str:
