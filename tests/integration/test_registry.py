@@ -24,9 +24,11 @@ pytestmark = [pytest.mark.network, pytest.mark.engine]
 def required(program: str) -> str:
     """Return a program's path; skip without it, but never in CI."""
     path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
-    if path is None:
+    if not path:
         reason = f"{program} is not installed; `make system` installs it on Debian"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
     return path
 
 

@@ -48,6 +48,6 @@ def make_wheel(
             archive.writestr(info, data)
         for info_or_path, data in extra:
             archive.writestr(info_or_path, data)
-    path = folder / f"{name}-{version}-{tag}.whl"
-    path.write_bytes(buffer.getvalue())
-    return path
+    wheel = folder / f"{name}-{version}-{tag}.whl"
+    wheel.write_bytes(buffer.getvalue())
+    return wheel

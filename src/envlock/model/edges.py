@@ -9,7 +9,7 @@ from typing import IO, Any, Literal, Protocol
 
 import msgspec
 
-from envlock.model.artifact import Deb, Wheel
+from envlock.model.artifact import Deb, Suite, Wheel
 
 Unit = Literal["bytes", "items"]
 
@@ -37,7 +37,11 @@ class NoProgress:
     """Progress that nobody watches."""
 
     def task(
-        self, description: str, total: int | None = None, *, unit: Unit = "items"  # noqa: ARG002
+        self,
+        description: str,  # noqa: ARG002
+        total: int | None = None,  # noqa: ARG002
+        *,
+        unit: Unit = "items",  # noqa: ARG002
     ) -> AbstractContextManager[Task]:
         """Return a task that does nothing."""
         return nullcontext(_NoTask())
@@ -91,7 +95,12 @@ class Sandbox(Protocol):
     """Runs a command of an unpacked root in namespaces of its own: no network, no host files, no privilege."""
 
     def start(
-        self, root: Path, argv: Sequence[str], *, environment: Mapping[str, str], binds: Mapping[str, Path] | None = None
+        self,
+        root: Path,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        binds: Mapping[str, Path] | None = None,
     ) -> Process:
         """Start `argv` chrooted into `root`, with pipes on stdin, stdout and stderr.
 

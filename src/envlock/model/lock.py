@@ -69,11 +69,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """What `run` and the image set, and `verify` expects there."""
 
     threads: int | None = None
-    env: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    env: dict[str, str] = {}
 
     @property
     def variables(self) -> dict[str, str]:
-        """Every environment variable that follows from the settings; what `env` says of a name goes before `threads`."""
+        """Every environment variable that follows from the settings; `env` goes before `threads`."""
         if self.threads is None:
             return dict(self.env)
         return dict.fromkeys(THREAD_VARIABLES, str(self.threads)) | self.env
@@ -102,7 +102,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unk
     """The cutoff, RFC 3339, or None where there is none."""
     policy: Policy = "numeric"
     urls: Urls = "record"
-    inputs: dict[str, str] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    inputs: dict[str, str] = {}
     """Name of each normalised input to its canonical text; `lock --check` compares them."""
     settings: Settings = Settings()
     image: ImageConfig | None = None
