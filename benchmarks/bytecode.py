@@ -40,8 +40,9 @@ def sources(wheel: WheelFile) -> Iterator[tuple[str, bytes]]:
 
 def ours(wheel: WheelFile, root: Path, interpreter: str) -> str:
     digest = hashlib.sha256()
-    for path, pyc in RootCompiler(NamespaceSandbox(), root, interpreter).compile(sources(wheel)):
-        digest.update(path.encode() + pyc)
+    with RootCompiler(NamespaceSandbox(), root, interpreter) as compiler:
+        for path, pyc in compiler.compile(sources(wheel)):
+            digest.update(path.encode() + pyc)
     return digest.hexdigest()
 
 

@@ -36,8 +36,9 @@ def standard_library(root: Path, interpreter: str) -> list[tuple[str, bytes]]:
 def digest(root: Path, interpreter: str, sources: list[tuple[str, bytes]]) -> str:
     """sha256 over all that is compiled."""
     total = hashlib.sha256()
-    for path, pyc in RootCompiler(NamespaceSandbox(), root, interpreter).compile(sources):
-        total.update(path.encode() + b"\0" + pyc)
+    with RootCompiler(NamespaceSandbox(), root, interpreter) as compiler:
+        for path, pyc in compiler.compile(sources):
+            total.update(path.encode() + b"\0" + pyc)
     return total.hexdigest()
 
 
@@ -50,9 +51,9 @@ def test_two_compilers_at_once_and_another_order(recipe: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: digest(root, interpreter, sources), range(2))
     assert first == second
-    compiler = RootCompiler(NamespaceSandbox(), root, interpreter)
-    forwards = dict(compiler.compile(sources))
-    assert dict(compiler.compile(reversed(sources))) == forwards
+    with RootCompiler(NamespaceSandbox(), root, interpreter) as compiler:
+        forwards = dict(compiler.compile(sources))
+        assert dict(compiler.compile(reversed(sources))) == forwards
     assert len(forwards) == len(sources)
 
 
@@ -97,7 +98,9 @@ def test_whether_the_root_has_bytecode_does_not_matter(tmp_path: Path) -> None:
     sources = standard_library(root, interpreter)[:200]
     other = tmp_path / "root"
     shutil.copytree(root, other, symlinks=True, ignore=_unreadable)
-    for path, pyc in RootCompiler(NamespaceSandbox(), root, interpreter).compile(standard_library(root, interpreter)):
+    with RootCompiler(NamespaceSandbox(), root, interpreter) as compiler:
+        compiled = list(compiler.compile(standard_library(root, interpreter)))
+    for path, pyc in compiled:
         target = other / path.lstrip("/")
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(pyc)
@@ -111,9 +114,8 @@ def _unreadable(folder: str, names: list[str]) -> list[str]:
 def test_interpreter_uses_what_was_compiled(tmp_path: Path) -> None:
     """A module whose source is gone from sight of the hash check is loaded from its .pyc."""
     root, interpreter = root_of(BULLSEYE), INTERPRETERS[BULLSEYE]
-    [(path, pyc)] = RootCompiler(NamespaceSandbox(), root, interpreter).compile(
-        [("/modules/demo.py", b"said = 'pyc'\n")]
-    )
+    with RootCompiler(NamespaceSandbox(), root, interpreter) as compiler:
+        [(path, pyc)] = compiler.compile([("/modules/demo.py", b"said = 'pyc'\n")])
     assert path == "/modules/__pycache__/demo.cpython-39.pyc"
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "demo.py").write_bytes(b"said = 'source'\n")

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ class HostSandbox:
 
 def compiled(*sources: tuple[str, bytes]) -> list[tuple[str, bytes]]:
     """Compile with this interpreter."""
-    return list(RootCompiler(HostSandbox(), ROOT, sys.executable).compile(sources))
+    with RootCompiler(HostSandbox(), ROOT, sys.executable) as compiler:
+        return list(compiler.compile(sources))
 
 
 def test_unchecked_hash_pyc_beside_the_source() -> None:
@@ -140,7 +142,7 @@ def test_error_of_the_sources_is_passed_on() -> None:
 
 CRASH = """
 import os, sys
-size = int.from_bytes(sys.stdin.buffer.read(8)[4:], "little")
+size = int.from_bytes(sys.stdin.buffer.read(9)[5:], "little")
 sys.stdin.buffer.read(len("/a.py") + size)
 sys.stdout.buffer.write(b"\\5\\0\\0\\0\\1\\0\\0\\0a.pycX"); sys.stdout.flush()
 sys.stderr.write("x" * 200_000 + "Fatal Python error: out of luck"); sys.stderr.flush()
@@ -194,7 +196,22 @@ def test_host_environment_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> No
     assert compiled(source) == before
 
 
+def test_one_interpreter_serves_many_batches() -> None:
+    """Batches one after another share an interpreter and nothing else; batches at once have one each."""
+    sandbox = HostSandbox()
+    source = ("/a.py", b"x in {'a', 'b', None}\n")
+    with RootCompiler(sandbox, ROOT, sys.executable) as compiler:
+        first = list(compiler.compile([source]))
+        assert list(compiler.compile([("/broken.py", b"("), source])) == first
+        assert list(compiler.compile([])) == []
+        assert len(sandbox.started) == 1
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(lambda _: list(compiler.compile([source] * 500)), range(2))) == [first * 500] * 2
+        assert len(sandbox.started) <= 2
+    assert all(process.returncode is not None for process in sandbox.started)
+
+
 def test_script_is_part_of_the_layer_spec() -> None:
     """Another text may compile to other bytes: change it together with the version of the layer spec."""
     script = importlib.resources.files("envlock").joinpath("data/in_root/compile_sources.py").read_bytes()
-    assert hashlib.sha256(script).hexdigest()[:16] == "a1f332ed90662f8f"
+    assert hashlib.sha256(script).hexdigest()[:16] == "c47c8373873ef273"

@@ -11,7 +11,7 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from envlock.errors import EnvlockError, UsageError
 from envlock.model.edges import Process, Sandbox
@@ -22,6 +22,9 @@ ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
 _HEAD = struct.Struct("<II")
 _CHUNK = 1 << 16
 _TAIL = 2000
+_NO_LENGTH = 0xFFFFFFFF
+_BATCH_DONE = "\0"
+"""Stands for a path where a batch is complete: no path holds it."""
 
 
 @functools.cache
@@ -31,6 +34,9 @@ def _script() -> str:
 
 class RootCompiler:
     """Compiles with one interpreter of one root (CPython 3.7 or later), see `data/in_root/compile_sources.py`.
+
+    A context manager: leaving it ends the interpreters. `compile` may be called from several threads; each call has an
+    interpreter to itself meanwhile, and a process of its own in it.
 
     Args:
         sandbox: runs the interpreter.
@@ -42,6 +48,14 @@ class RootCompiler:
         self._sandbox = sandbox
         self._root = root
         self._interpreter = interpreter
+        self._idle: list[Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        while self._idle:
+            _release(self._idle.pop())
 
     def compile(self, sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
         """Take (absolute path in the image, source), yield (absolute path of the .pyc, its bytes) in the same order.
@@ -50,20 +64,31 @@ class RootCompiler:
         `sources` is advanced as the interpreter takes more, so that little is held. Raises UsageError
         (`compiler-crashed`), which names the file, and UnverifiableError where the sandbox does.
         """
-        argv = [self._interpreter, *FLAGS, "-c", _script()]
-        process = self._sandbox.start(self._root, argv, environment=ENVIRONMENT)
+        process = self._ready()
         waiting: deque[str] = deque()
         complaints = bytearray()
+        done = False
         try:
             for path, pyc in _responses(_converse(process, _requests(sources, waiting), complaints)):
+                if path == _BATCH_DONE:
+                    done = True
+                    break
                 waiting.popleft()
                 if path:
                     yield path, pyc
-            status = process.wait()
-            if waiting or status:
-                raise self._crash(waiting[0] if waiting else "", status, complaints)
-        finally:
+            if waiting or not done:
+                raise self._crash(waiting[0] if waiting else "", process.wait(), complaints)
+            self._idle.append(process)
+        except BaseException:
             _release(process)
+            raise
+
+    def _ready(self) -> Process:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            argv = [self._interpreter, *FLAGS, "-c", _script()]
+            return self._sandbox.start(self._root, argv, environment=ENVIRONMENT)
 
     def _crash(self, path: str, status: int, complaints: bytearray) -> EnvlockError:
         ended = f"exit status {status}"
@@ -80,10 +105,12 @@ class RootCompiler:
 
 
 def _requests(sources: Iterable[tuple[str, bytes]], waiting: deque[str]) -> Iterator[bytes]:
+    yield b"\1"
     for path, source in sources:
         waiting.append(path)
         name = path.encode()
         yield b"".join((_HEAD.pack(len(name), len(source)), name, source))
+    yield _HEAD.pack(0, 0)
 
 
 def _converse(process: Process, requests: Iterator[bytes], complaints: bytearray) -> Iterator[bytes]:
@@ -92,7 +119,6 @@ def _converse(process: Process, requests: Iterator[bytes], complaints: bytearray
     One thread: each pipe is served when it is ready, so that neither side can block the other.
     """
     stdin, stdout, stderr = (_unblocked(pipe) for pipe in (process.stdin, process.stdout, process.stderr))
-    assert process.stdin is not None
     poll = select.poll()
     poll.register(stdin, select.POLLOUT)
     poll.register(stdout, select.POLLIN)
@@ -107,7 +133,6 @@ def _converse(process: Process, requests: Iterator[bytes], complaints: bytearray
                     outgoing = outgoing[os.write(stdin, outgoing) :]
                 except (StopIteration, BrokenPipeError):
                     poll.unregister(stdin)
-                    process.stdin.close()
             elif not (chunk := os.read(descriptor, _CHUNK)):
                 poll.unregister(descriptor)
                 reading.remove(descriptor)
@@ -125,12 +150,18 @@ def _unblocked(pipe: IO[bytes] | None) -> int:
 
 
 def _responses(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Yield (path, .pyc) as they are complete; the path is empty for a source that does not compile."""
+    """Yield (path, .pyc) as they are complete; the path is empty for a source that does not compile.
+
+    The last one, where the batch was completed, is `_BATCH_DONE`.
+    """
     received = bytearray()
     for chunk in chunks:
         received += chunk
         while len(received) >= _HEAD.size:
             name, size = _HEAD.unpack_from(received)
+            if name == _NO_LENGTH:
+                yield _BATCH_DONE, b""
+                return
             end = _HEAD.size + name + size
             if len(received) < end:
                 break

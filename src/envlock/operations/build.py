@@ -74,10 +74,13 @@ def build(
     chosen = tuple(sorted(set(platforms or lock_file.lock.platforms)))
     plans = {platform: plan_layers(lock_file, platform) for platform in chosen}
     sums = read_sums(materials.sums) if materials.sums else Sums()
-    for platform in chosen:
-        if rebuild or (lock_file.digest, str(platform)) not in sums.images:
-            _check_conflicts(lock_file, platform, materials)
-    with _Site(lock_file, materials, sums, progress or NoProgress(), warn, rebuild) as site:
+    with (
+        _OpenWheels(materials.wheels) as wheels,
+        _Site(lock_file, materials, wheels, sums, progress or NoProgress(), warn, rebuild) as site,
+    ):
+        for platform in chosen:
+            if rebuild or (lock_file.digest, str(platform)) not in sums.images:
+                _check_conflicts(lock_file, platform, wheels)
         layers = site.layers(plans, jobs or _cpus())
     image = _assemble(lock_file, plans, layers, LayerCache(materials.layers))
     if materials.sums:
@@ -87,7 +90,43 @@ def build(
     return image
 
 
-def _check_conflicts(lock_file: LockFile, platform: Platform, materials: Materials) -> None:
+class _OpenWheels:
+    """Opens each wheel once, and keeps it open for the whole build: its directory and RECORD are read and checked."""
+
+    def __init__(self, paths: Wheels) -> None:
+        self._paths = paths
+        self._files = ExitStack()
+        self._opened: dict[str, Future[WheelFile]] = {}
+        self._guard = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._files.close()
+
+    def all(self, wheels: Sequence[Wheel]) -> list[WheelFile]:
+        """Open several side by side: most of the time goes into their sha256."""
+        with ThreadPoolExecutor(_cpus()) as threads:
+            return list(threads.map(self.get, wheels))
+
+    def get(self, wheel: Wheel) -> WheelFile:
+        """Return one wheel, opened by the first thread that asks."""
+        with self._guard:
+            mine = wheel.sha256 not in self._opened
+            future = self._opened.setdefault(wheel.sha256, Future())
+        if mine:
+            try:
+                opened = open_wheel(self._paths(wheel), wheel.name)
+                with self._guard:
+                    future.set_result(self._files.enter_context(opened))
+            except BaseException as error:
+                future.set_exception(error)
+                raise
+        return future.result()
+
+
+def _check_conflicts(lock_file: LockFile, platform: Platform, wheels: _OpenWheels) -> None:
     """Refuse wheels that hold other bytes for the same path, before anything is built.
 
     An image that `envlock.sum` knows has passed this already, on whichever machine built it first.
@@ -98,10 +137,9 @@ def _check_conflicts(lock_file: LockFile, platform: Platform, materials: Materia
         for entry, _ in venv_skeleton(base.python, base.interpreter):
             if entry.kind != "dir":
                 yield Owned(path=entry.path, owner="the virtual environment", sha256="")
-        for _, wheel in wheels_of(lock_file.lock, platform):
-            with open_wheel(materials.wheels(wheel), wheel.name) as opened:
-                for file in installed_files(opened, lock_file.lock.python):
-                    yield Owned(path=file.path, owner=wheel.name, sha256=file.sha256)
+        for wheel in wheels.all([wheel for _, wheel in wheels_of(lock_file.lock, platform)]):
+            for file in installed_files(wheel, lock_file.lock.python):
+                yield Owned(path=file.path, owner=wheel.filename, sha256=file.sha256)
 
     check_conflicts(owned())
 
@@ -163,6 +201,7 @@ class _Site:
         self,
         lock_file: LockFile,
         materials: Materials,
+        wheels: _OpenWheels,
         sums: Sums,
         progress: Progress,
         warn: Callable[[str], None],
@@ -170,6 +209,7 @@ class _Site:
     ) -> None:
         self._lock_file = lock_file
         self._materials = materials
+        self._wheels = wheels
         self._cache = LayerCache(materials.layers)
         self._sums = sums
         self._progress = progress
@@ -264,11 +304,8 @@ class _Site:
     def _write_wheels(self, path: Path, platform: Platform, planned: PlannedLayer, task: Task) -> Layer:
         _, config = image_of(self._lock_file.lock)
         compiler = self._compiler(platform) if config.bytecode else None
-        with ExitStack() as files:
-            wheels: list[WheelFile] = []
-            for _, wheel in planned.wheels:
-                wheels.append(files.enter_context(open_wheel(self._materials.wheels(wheel), wheel.name)))
-            return write_wheel_layer(path, wheels, self._lock_file.lock.python, compiler=compiler, progress=task)
+        wheels = [self._wheels.get(wheel) for _, wheel in planned.wheels]
+        return write_wheel_layer(path, wheels, self._lock_file.lock.python, compiler=compiler, progress=task)
 
     def _write_lock(self, path: Path) -> Layer:
         raw = self._lock_file.raw

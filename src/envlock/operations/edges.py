@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ class Edges:
     artifacts: Artifacts
     archives: Archives
     sandbox: Sandbox
-    compiler: Callable[[Path, str], Compiler]
+    compiler: Callable[[Path, str], AbstractContextManager[Compiler]]
     """Opens an interpreter (absolute path inside) of an unpacked root."""
     progress: Progress
     now: datetime.datetime

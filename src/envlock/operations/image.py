@@ -49,7 +49,9 @@ def build_image(
 
     @contextmanager
     def compiler(platform: Platform) -> Iterator[Compiler]:
-        yield edges.compiler(unpacked_root(base, platform, edges, build=False), base.interpreter)
+        root = unpacked_root(base, platform, edges, build=False)
+        with edges.compiler(root, base.interpreter) as opened:
+            yield opened
 
     materials = Materials(
         wheels=wheel_path,

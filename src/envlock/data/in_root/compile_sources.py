@@ -1,7 +1,12 @@
 """Compiles sources from stdin into unchecked-hash .pyc files (PEP 552) on stdout, for adapters.bytecode.
 
+A batch begins with one byte 1.
 Request: path length and source size (4 bytes each, little-endian), path (UTF-8), source.
 Response: .pyc path length and .pyc size, .pyc path, .pyc. Both lengths are 0 for a source that does not compile.
+A request of length 0 ends the batch, a response of length 2**32 - 1 answers that, and only then may another one begin.
+
+Each batch is compiled by a process of its own, forked from this one, which never compiles itself: a batch does not
+depend on those before it, and costs no start of the interpreter.
 
 Runs under Python 3.7 and later with -S -c. marshal marks a string that anybody else refers to, or that is interned, so
 that whatever the interpreter keeps shows in its output. Hence little is imported, and what a compilation leaves behind
@@ -13,6 +18,7 @@ Every change here may change images: it is part of layer spec v1.
 from __future__ import annotations
 
 import marshal
+import posix
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER, cache_from_source
 from _imp import source_hash
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
 _KEY = int.from_bytes(MAGIC_NUMBER, "little")
 _UNCHECKED = b"\1\0\0\0"
 _MARSHAL_VERSION = 4
+_END_OF_BATCH = bytes(8)
+_BATCH_DONE = b"\xff" * 4 + bytes(4)
 
 
 def _compiled(path: str, source: bytes) -> bytes:
@@ -34,7 +42,9 @@ def _compiled(path: str, source: bytes) -> bytes:
 def _serve(requests: BinaryIO, responses: BinaryIO) -> None:
     while True:
         head = requests.read(8)
-        if not head:
+        if head == _END_OF_BATCH:
+            responses.write(_BATCH_DONE)
+            responses.flush()
             return
         path = requests.read(int.from_bytes(head[:4], "little")).decode()
         source = requests.read(int.from_bytes(head[4:], "little"))
@@ -47,6 +57,17 @@ def _serve(requests: BinaryIO, responses: BinaryIO) -> None:
         responses.flush()
 
 
+def _fork_batches() -> None:
+    while posix.read(0, 1):
+        child = posix.fork()
+        if not child:
+            _serve(sys.stdin.buffer, sys.stdout.buffer)
+            posix._exit(0)  # noqa: SLF001 - no clean-up: nothing of the parent is to run twice
+        _, status = posix.waitpid(child, 0)
+        if status:
+            sys.exit(posix.WEXITSTATUS(status) if posix.WIFEXITED(status) else 128 + posix.WTERMSIG(status))
+
+
 def _warm_up() -> None:
     for number in range(256):
         sys.intern(chr(number))  # the interpreter keeps latin-1 characters and single bytes, once made
@@ -55,4 +76,4 @@ def _warm_up() -> None:
 
 
 _warm_up()
-_serve(sys.stdin.buffer, sys.stdout.buffer)
+_fork_batches()
