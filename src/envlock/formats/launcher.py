@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from envlock.formats.dist_info import EntryPointScript
 
-_UV = """\
+UV = """\
 # -*- coding: utf-8 -*-
 import sys
 from {module} import {name}
@@ -21,6 +21,7 @@ if __name__ == "__main__":
         sys.argv[0] = sys.argv[0][:-4]
     sys.exit({attr}())
 """
+"""What uv writes below the first line. Our images have it too: it is part of layer spec v1 and stays."""
 _INSTALLER = """\
 # -*- coding: utf-8 -*-
 import re
@@ -65,7 +66,7 @@ if __name__ == '__main__':
     sys.argv[0] = re.sub(r'(-script\\.pyw?|\\.exe)?$', '', sys.argv[0])
     sys.exit({attr}())
 """
-_TEXTS = (_UV, _INSTALLER, _PIP_26, _PIP_25_1, _PIP, _PIP_19, "\n" + _PIP_19)
+_TEXTS = (UV, _INSTALLER, _PIP_26, _PIP_25_1, _PIP, _PIP_19, "\n" + _PIP_19)
 """The installer library's text is also the one of uv before 0.6; pip before 19 left a blank line first."""
 
 RELOCATABLE = b"""#!/bin/sh\n'''exec' "$(dirname -- "$(realpath -- "$0")")"/'python' "$0" "$@"\n' '''\n"""

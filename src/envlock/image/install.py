@@ -17,6 +17,7 @@ import msgspec
 
 from envlock.errors import IntegrityError, UsageError
 from envlock.formats.contents import MAGIC
+from envlock.formats.launcher import UV
 from envlock.formats.record import encode_sha256
 from envlock.formats.tar import Entry
 from envlock.formats.wheel import EntryPoint, WheelEntry, WheelFile
@@ -24,20 +25,7 @@ from envlock.formats.wheel import EntryPoint, WheelEntry, WheelFile
 PREFIX = "opt/venv"
 INTERPRETER = f"/{PREFIX}/bin/python"
 _SHEBANG = f"#!{INTERPRETER}".encode()
-_LAUNCHER = """\
-#!{interpreter}
-# -*- coding: utf-8 -*-
-import sys
-from {module} import {name}
-if __name__ == "__main__":
-    if sys.argv[0].endswith("-script.pyw"):
-        sys.argv[0] = sys.argv[0][:-11]
-    elif sys.argv[0].endswith(".exe"):
-        sys.argv[0] = sys.argv[0][:-4]
-    sys.exit({attr}())
-"""
-"""The text that uv writes, pinned here because it is part of layer spec v1."""
-
+_LAUNCHER = "#!{interpreter}\n" + UV
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _INSTALLER = b"envlock\n"
 _UNUSED = ("RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json")

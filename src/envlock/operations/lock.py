@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 
 from envlock.errors import UsageError
 from envlock.formats.pylock import read_lock, wheels_of
+from envlock.image.beside import beside
 from envlock.image.plan import threshold_for
 from envlock.locking.base import resolve_base
 from envlock.locking.digests import Digests, wheel_digests
@@ -361,14 +361,6 @@ def warnings_of(manifest: Manifest, name: str, now: datetime.datetime) -> list[s
 
 
 def write_beside(path: Path, raw: bytes) -> None:
-    """Write a file whole or not at all: beside, flushed, then renamed."""
+    """Write a file whole or not at all, its folder made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    beside(path, lambda part: part.write_bytes(raw))
