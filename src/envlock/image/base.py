@@ -51,7 +51,7 @@ def installed(packages: Sequence[Deb], platform: Platform, debs: Debs, *, progre
     tree = Tree(platform.machine, spool)
     pool = ThreadPoolExecutor(_THREADS)
     try:
-        with progress.task("unpack the base", len(packages)) as task:
+        with progress.task("Unpacking the base", len(packages)) as task:
             ordered = sorted(packages, key=lambda deb: deb.name)
             for package in pool.map(lambda deb: inflate(deb, debs(deb), spool), ordered):
                 tree.install(package)

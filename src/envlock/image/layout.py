@@ -30,7 +30,7 @@ def write_layout(root: Path, image: Image, names: Sequence[str] = (), *, progres
     try:
         _prepare(root)
         kept = _others(root, names)
-        with (progress or NoProgress()).task(f"write {root}", len(layers)) as task:
+        with (progress or NoProgress()).task("Writing the image layout", len(layers)) as task:
             for layer in layers.values():
                 _place_layer(root, layer, image.files[layer.digest])
                 task.advance()

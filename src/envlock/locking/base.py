@@ -54,7 +54,7 @@ def resolve_base(
     packages: dict[tuple[str, str], Deb] = {}
     build_packages: dict[tuple[str, str], Deb] = {}
     for platform in platforms:
-        with progress.task(f"read the package indexes of {platform}"):
+        with progress.task(f"Reading the package indexes of {platform}"):
             inside, beyond = _closed(wanted, releases, platform, archives)
         _collect(packages, inside, platform)
         if with_build_packages:
@@ -78,7 +78,7 @@ def resolve_base(
 
 def _releases(recipe: Recipe, archives: Archives, now: datetime, progress: Progress) -> list[Release]:
     releases = []
-    with progress.task("verify the release files", len(recipe.suites)) as task:
+    with progress.task("Verifying the release files", len(recipe.suites)) as task:
         for each in recipe.suites:
             raw = archives.index(each.archive, f"dists/{each.suite}/InRelease", limit=_RELEASE_LIMIT)
             releases.append(read_release(raw, archive=each.archive, suite=each.suite, now=now))
@@ -137,7 +137,7 @@ def _effects(
 
     pool = ThreadPoolExecutor(_CONNECTIONS)
     try:
-        with progress.task("fetch the packages and read their maintainer scripts", len(packages)) as task:
+        with progress.task("Fetching packages and reading their maintainer scripts", len(packages)) as task:
             controls = list(pool.map(control, packages))
     finally:
         pool.shutdown(cancel_futures=True)

@@ -98,7 +98,7 @@ def build_wheel(
     destination.mkdir(parents=True, exist_ok=True)
     workshop = _Workshop(f"{name} {version}", sdist, root, sandbox, interpreter, destination / f"{name}-{version}.log")
     workshop.log.write_bytes(b"")
-    with progress.task(f"{name} {version}: what its build requires"):
+    with progress.task(f"Resolving the build of {name} {version}"):
         exact, wheels = workshop.requirements(requires)
 
     def build() -> tuple[Path, str]:
@@ -116,7 +116,7 @@ def build_wheel(
             )
             return _keep(wheel, destination)
 
-    with progress.task(f"{name} {version}: building"):
+    with progress.task(f"Building {name} {version}"):
         path, sha256 = build()
         again = build()[1] if twice else sha256
     if again != sha256:
