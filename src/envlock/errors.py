@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def printable(text: str) -> str:
+    """Escape control characters and undecodable bytes: what a hostile target is called must not steer a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
 class EnvlockError(Exception):
     """A problem said whole: what, where, expected, found and the next step.
 
@@ -31,9 +36,9 @@ class EnvlockError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        lines = [f"{self.what} [{self.reference}]"]
+        lines = [f"{printable(self.what)} [{self.reference}]"]
         lines += [
-            f"  {label}: {value}"
+            f"  {label}: {printable(value)}"
             for label, value in (
                 ("where", self.where),
                 ("expected", self.expected),

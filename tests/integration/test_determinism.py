@@ -63,6 +63,20 @@ def test_contradicted_sums(built: Project, tmp_path: Path) -> None:
     assert key
 
 
+def test_altered_root_is_unpacked_again(built: Project, tmp_path: Path) -> None:
+    """The interpreter that compiles is checked before it is used: what was done to it reaches no layer."""
+    project = elsewhere(built, tmp_path)
+    before = index_of(project, sys.executable)
+    assert project.cache is not None
+    for encodings in (project.cache / "roots").glob("*/usr/lib/python3.11/encodings/__init__.py"):
+        encodings.write_bytes(encodings.read_bytes() + b"\nimport builtins\nbuiltins.evil = True\n")
+    shutil.rmtree(project.cache / "layers")
+    (project.folder / "lockfiles" / "envlock.sum").unlink()
+    assert index_of(project, sys.executable) == before
+    encodings = next((project.cache / "roots").glob("*/usr/lib/python3.11/encodings/__init__.py"))
+    assert b"evil" not in encodings.read_bytes()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_unprivileged_user(built: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A user without any privilege builds the same image as root."""

@@ -50,7 +50,7 @@ def locked(path: Path) -> Package:
                 sha256=hashlib.sha256(raw).hexdigest(),
                 contents="0" * 64,
                 record=record,
-                path=f"wheels/{path.name}",
+                path=f"wheels/{hashlib.sha256(raw).hexdigest()[:16]}/{path.name}",
             ),
         ),
     )

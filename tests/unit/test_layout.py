@@ -69,6 +69,28 @@ def test_a_layout_holds_the_image_under_its_lock_tag(tmp_path: Path, image: Imag
     assert config.labels["dev.envlock.lock.digest"] == f"sha256:{image.lock_digest}"
 
 
+def test_several_images_of_a_platform_need_a_tag(tmp_path: Path) -> None:
+    """Nobody is told of one image when another was meant: the tag decides, or nothing does."""
+    root = tmp_path / "oci"
+    write_layout(root, built(tmp_path, "one"), ["one"])
+    write_layout(root, built(tmp_path, "two"), ["two", "also-two"])
+    layout = Layout(root)
+    assert layout.image(AMD64, "one") != layout.image(AMD64, "two") == layout.image(AMD64, "also-two")
+    with pytest.raises(UsageError) as caught:
+        layout.image(AMD64, "three")
+    assert caught.value.reference == "several-images"
+
+
+def test_an_unreadable_index_is_written_anew(tmp_path: Path, image: Image) -> None:
+    """A damaged index.json does not keep `build` from writing."""
+    root = tmp_path / "oci"
+    write_layout(root, image)
+    whole = (root / "index.json").read_bytes()
+    (root / "index.json").write_bytes(b"{")
+    write_layout(root, image)
+    assert (root / "index.json").read_bytes() == whole
+
+
 def test_writing_again_changes_nothing_and_mends_what_is_damaged(tmp_path: Path, image: Image) -> None:
     """Two folders of the same image are the same to the last byte."""
     for name in ("a", "b"):

@@ -24,7 +24,7 @@ def package(name: str, size: int) -> Package:
         sha256=name.encode().hex().ljust(64, "0"),
         contents="0" * 64,
         record="0" * 64,
-        path=f"wheels/{name}",
+        path=f"wheels/{name.encode().hex().ljust(64, '0')[:16]}/{name}-1.0-py3-none-any.whl",
     )
     return Package(name=name, version="1.0", wheels=(wheel,))
 

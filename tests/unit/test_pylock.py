@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from packaging.pylock import Pylock
 
 from envlock.errors import UsageError
-from envlock.formats.pylock import parse_lock, wheels_of, write_lock
+from envlock.formats.pylock import parse_lock, read_lock, wheels_of, write_lock
 from envlock.model.artifact import Build, Deb, Requirement, Sdist, Suite, Wheel
 from envlock.model.lock import Base, ImageConfig, Lock, Package, Settings
 from envlock.model.platform import Platform
@@ -103,6 +104,40 @@ def test_written_lock_reads_back() -> None:
     assert read.lock == full_lock()
     assert write_lock(read.lock) == raw
     assert b"\r" not in raw and raw.endswith(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'sha256 = "' + b"a" * 64, b'sha256 = "../../' + b"a" * 58),
+        (b'sha256 = "' + b"d" * 64, b'sha256 = "../../victim"' + b" " * 41),
+        (b'path = "wheels/', b'path = "../wheels/'),
+        (b'path = "wheels/' + b"a" * 16, b'path = "wheels/../../x'),
+        (b'path = "pool/main/g', b'path = "pool/../../g'),
+        (b'path = "pool/main/g', b'path = "/pool/main/g'),
+        (b'name = "wrapt-1.12.1.tar.gz"', b'name = "../wrapt-1.12.1.tar.gz"'),
+        (b'file = "wheel-1-py3-none-any.whl"', b'file = "../wheel-1-py3-none-any.whl"'),
+        (b'contents = "' + b"b" * 64, b'contents = "../' + b"b" * 61),
+        (b'env = "tf25"', b'env = "../tf25"'),
+        (b'python = "3.9"\n', b'python = "3.10"\n'),
+        (b'interpreter = "/usr/bin/python3.9"', b'interpreter = "/bin/sh"'),
+    ],
+)
+def test_lock_that_reaches_outside_is_refused(old: bytes, new: bytes) -> None:
+    """A lock comes from a pull request: no name or digest of it may lead out of the folders it is for."""
+    raw = write_lock(full_lock())
+    assert old in raw
+    with pytest.raises(UsageError) as caught:
+        parse_lock(raw.replace(old, new), "here")
+    assert caught.value.reference == "bad-lock"
+
+
+def test_lock_under_another_name_is_refused(tmp_path: Path) -> None:
+    """pylock.NAME.toml holds environment NAME."""
+    path = tmp_path / "pylock.other.toml"
+    path.write_bytes(write_lock(full_lock()))
+    with pytest.raises(UsageError, match="another environment"):
+        read_lock(path)
 
 
 def test_lock_is_a_valid_pylock() -> None:

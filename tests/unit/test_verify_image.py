@@ -199,13 +199,14 @@ def test_label_that_lies(tmp_path: Path, wheel: Path, installed: Layer) -> None:
 
 
 def test_anybodys_image(tmp_path: Path, wheel: Path, installed: Layer) -> None:
-    """Without our lock quick mode can tell nothing; --full streams the layers and proves the packages."""
+    """Without our lock quick mode can tell nothing; --full proves the packages, and tells that it cannot the rest."""
     lock = lock_of([wheel])
     image = Image(tmp_path / "out", [{"usr/bin/python3.11": b"\x7fELF"}, installed])
     quick = verify(lock, image)
     assert (quick.exit_code, rules_of(quick)) == (3, ["image-unlocked"])
     assert quick.findings[0].fix == f"envlock verify demo --image oci:{image.root} --full"
-    assert verify(lock, image, full=True).exit_code == 0
+    full = verify(lock, image, full=True)
+    assert (full.exit_code, rules_of(full)) == (3, ["layer-unproven"])
 
 
 def test_interpreter_of_an_image_is_read_from_its_files(tmp_path: Path, wheel: Path) -> None:
@@ -219,7 +220,7 @@ def test_interpreter_of_an_image_is_read_from_its_files(tmp_path: Path, wheel: P
     }
     image = Image(tmp_path / "out", [base], env=["PATH=/usr/local/bin:/usr/bin"])
     verdict = verify(lock_of(base_python="3.11.2"), image, full=True)
-    assert (verdict.summary.python, rules_of(verdict)) == ("3.11.4", ["python-patch"])
+    assert (verdict.summary.python, rules_of(verdict)) == ("3.11.4", ["layer-unproven", "python-patch"])
 
 
 @pytest.mark.parametrize(

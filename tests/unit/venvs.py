@@ -71,7 +71,7 @@ def locked_package(path: Path) -> Package:
                     sha256=hashlib.sha256(raw).hexdigest(),
                     contents=verify_wheel(wheel),
                     record=wheel.record_sha256,
-                    path=f"wheels/{path.name}",
+                    path=f"wheels/{hashlib.sha256(raw).hexdigest()[:16]}/{path.name}",
                 ),
             ),
         )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from envlock.errors import UsageError
+from envlock.errors import IntegrityError, UsageError
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"[a-z]+-[0-9a-f]{64}")
 
 
 class Cache:
@@ -22,7 +26,7 @@ class Cache:
         import platformdirs
 
         self.root = root or Path(os.environ.get("ENVLOCK_CACHE_DIR") or platformdirs.user_cache_dir("envlock"))
-        self._verified: set[tuple[str, int, int]] = set()
+        self._verified: set[tuple[str, int, int, int]] = set()
         self._guard = threading.Lock()
 
     def folder(self, name: str) -> Path:
@@ -31,26 +35,31 @@ class Cache:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(
-                "no-cache",
-                f"The cache folder cannot be made: {error.strerror}.",
-                where=str(path),
-                hint="Set ENVLOCK_CACHE_DIR to a folder that can be written.",
-            ) from None
+            raise self._unusable(error) from None
         return path
 
     def place(self, sha256: str, name: str) -> Path:
         """Return where a file belongs, its folder made."""
-        return self.folder(f"files/{sha256}") / name
+        path = self._path(sha256, name)
+        self.folder(f"files/{sha256}")
+        return path
+
+    def _path(self, sha256: str, name: str) -> Path:
+        """Return the place of a file; IntegrityError for what is no digest or no file name, whoever says so."""
+        if not _SHA256.fullmatch(sha256) or name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise IntegrityError(
+                "bad-cache-key", "A file was asked for by what is no sha256 or no file name.", found=name
+            )
+        return self.root / "files" / sha256 / name
 
     def get(self, sha256: str, name: str) -> Path | None:
         """Return a file that is there and has its digest; one that has not is removed."""
-        path = self.root / "files" / sha256 / name
+        path = self._path(sha256, name)
         try:
             state = path.stat()
         except OSError:
             return None
-        key = (sha256, state.st_mtime_ns, state.st_size)
+        key = (str(path), state.st_ino, state.st_ctime_ns, state.st_size)
         if key in self._verified:
             return path
         with path.open("rb") as file:
@@ -80,5 +89,22 @@ class Cache:
         """Hold the lock of one key against other processes and threads."""
         import filelock
 
-        with filelock.FileLock(self.folder("locks") / f"{key}.lock"):
+        if not _KEY.fullmatch(key):
+            raise IntegrityError("bad-cache-key", "A lock was asked for by what is no key.", found=key)
+        lock = filelock.FileLock(self.folder("locks") / f"{key}.lock")
+        try:
+            lock.acquire()
+        except OSError as error:
+            raise self._unusable(error) from None
+        try:
             yield
+        finally:
+            lock.release()
+
+    def _unusable(self, error: OSError) -> UsageError:
+        return UsageError(
+            "no-cache",
+            f"The cache cannot be written: {error.strerror}.",
+            where=str(self.root),
+            hint="Set ENVLOCK_CACHE_DIR to a folder that can be written.",
+        )

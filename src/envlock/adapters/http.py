@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from envlock.model.edges import Task
 
 _PIECE = 1 << 18
 _ATTEMPTS = 4
+_CONNECTION = re.compile(r"<[^>]*>: |^\('|', .*$|^[A-Za-z]+\([^)]*\): ")
+"""What urllib3 says of its own objects around a cause."""
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
 
 
@@ -165,6 +168,6 @@ def _failed(url: str, error: Exception) -> UsageError:
         "fetch-failed",
         "The download failed.",
         where=redact(url),
-        found=f"{type(cause).__name__}: {str(cause).rpartition(': ')[2]}",
-        hint="Check the network, the proxy and SSL_CERT_FILE, then run the command again: it goes on where it was.",
+        found=_CONNECTION.sub("", str(cause)),
+        hint="Check the network, the proxy and SSL_CERT_FILE, then run the command again.",
     )

@@ -32,7 +32,8 @@ _KEPT = (
 _SCRUBBED = re.compile(r"(UV|PIP|PYTHON|CONDA)(_.*)?|PYTHON[A-Z]+|VIRTUAL_ENV.*")
 _TARGETS = (17, 28, *range(31, 41))
 """The glibc 2.x that uv has platform names for."""
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)\S+@|(?<=\?)[^\s`')]+")
+"""User names and passwords of URLs, up to the last @, and their queries."""
 
 
 def clean_environment() -> dict[str, str]:

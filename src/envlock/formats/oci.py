@@ -242,6 +242,11 @@ class Layout:
         for descriptor in self.top().manifests:
             yield from self._below(descriptor, None, depth=0)
 
+    def _named(self) -> Iterator[tuple[str, Descriptor]]:
+        for top in self.top().manifests:
+            for descriptor, _ in self._below(top, None, depth=0):
+                yield top.annotations.get(REF_NAME, ""), descriptor
+
     def _below(
         self, descriptor: Descriptor, index: Descriptor | None, depth: int
     ) -> Iterator[tuple[Descriptor, Descriptor | None]]:
@@ -251,20 +256,32 @@ class Layout:
             for child in self.indexes(descriptor).manifests:
                 yield from self._below(child, descriptor, depth + 1)
 
-    def image(self, platform: Platform) -> Descriptor:
-        """Return the manifest of one platform, the first where there are several tags of it.
+    def image(self, platform: Platform, tag: str = "") -> Descriptor:
+        """Return the manifest of one platform, that of `tag` where several are there.
 
-        UsageError (`no-platform`) where the layout holds none.
+        UsageError: `no-platform` where the layout holds none, `several-images` where it is not clear which is meant.
         """
         offered: list[str] = []
-        for descriptor, _ in self.manifests():
+        fitting: list[tuple[str, Descriptor]] = []
+        for name, descriptor in self._named():
             found = descriptor.platform
             if found is None:
                 config = self.config(self.manifest(descriptor))
                 found = OciPlatform(os=config.os, architecture=config.architecture)
             if (found.os, found.architecture) == (platform.os, platform.architecture):
-                return descriptor
+                fitting.append((name, descriptor))
             offered.append(f"{found.os}/{found.architecture}")
+        chosen = [descriptor for name, descriptor in fitting if name == tag] or [d for _, d in fitting]
+        if len({descriptor.digest for descriptor in chosen}) > 1:
+            raise UsageError(
+                "several-images",
+                f"{self.root} holds several images for {platform}.",
+                expected=f"one, or one tagged {tag}" if tag else "one",
+                found=", ".join(sorted(f"{name or 'untagged'} {d.digest[:19]}" for name, d in fitting)),
+                hint="Copy the one that is meant into a folder of its own: skopeo copy oci:DIR:TAG oci:OTHER:TAG",
+            )
+        if chosen:
+            return chosen[0]
         raise UsageError(
             "no-platform",
             f"{self.root} holds no image for {platform}.",

@@ -11,7 +11,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -53,8 +53,8 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_u
     """[tool.envlock]."""
 
     schema: int
-    env: str
-    python: str
+    env: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?\Z")]
+    python: Annotated[str, msgspec.Meta(pattern=r"^3\.\d{1,2}\Z")]
     platforms: tuple[str, ...]
     frameworks: tuple[str, ...] = ()
     as_of: str | None = None
@@ -187,7 +187,17 @@ def read_lock(path: Path) -> LockFile:
         ) from None
     except OSError as error:
         raise UsageError("unreadable-lock", f"The lock cannot be read: {error.strerror}.", where=str(path)) from None
-    return parse_lock(raw, str(path))
+    read = parse_lock(raw, str(path))
+    if path.name.startswith("pylock.") and path.name != f"pylock.{read.lock.env}.toml":
+        raise UsageError(
+            "bad-lock",
+            "The lock is of another environment than its name says.",
+            where=str(path),
+            expected=path.name.removeprefix("pylock.").removesuffix(".toml"),
+            found=read.lock.env,
+            hint="Run `envlock lock`.",
+        )
+    return read
 
 
 def parse_lock(raw: bytes, where: str) -> LockFile:
@@ -243,6 +253,10 @@ def parse_lock(raw: bytes, where: str) -> LockFile:
 
 def _convert(document: Mapping[str, Any], raw_table: Mapping[str, Any]) -> Lock:
     table = msgspec.convert(raw_table, _Table)
+    if document.get("requires-python") != f"=={table.python}.*":
+        raise ValueError(f"requires-python is {document.get('requires-python')!r}, python {table.python!r}")
+    if table.base is not None and not table.base.interpreter.endswith(f"/python{table.python}"):
+        raise ValueError(f"the base's interpreter is {table.base.interpreter!r}, python {table.python!r}")
     return Lock(
         env=table.env,
         python=table.python,
@@ -267,21 +281,27 @@ def _convert_package(row: Mapping[str, Any]) -> Package:
         name=row["name"],
         version=row["version"],
         marker=row.get("marker"),
-        wheels=tuple(
-            Wheel(
-                name=wheel["name"],
-                size=wheel["size"],
-                sha256=wheel["hashes"]["sha256"],
-                contents=digests[wheel["name"]].contents,
-                record=digests[wheel["name"]].record,
-                url=wheel.get("url"),
-                path=wheel.get("path"),
-                upload_time=rfc3339(wheel["upload-time"]) if "upload-time" in wheel else None,
-            )
-            for wheel in row["wheels"]
-        ),
+        wheels=tuple(_convert_wheel(wheel, digests[wheel["name"]]) for wheel in row["wheels"]),
         build=table.build,
     )
+
+
+def _convert_wheel(row: Mapping[str, Any], digests: _Digests) -> Wheel:
+    fields = {
+        "name": row["name"],
+        "size": row["size"],
+        "sha256": row["hashes"]["sha256"],
+        "contents": digests.contents,
+        "record": digests.record,
+        "url": row.get("url"),
+        "path": row.get("path"),
+        "upload-time": rfc3339(row["upload-time"]) if "upload-time" in row else None,
+    }
+    wheel = msgspec.convert(fields, Wheel)
+    places = {f"{folder}/{wheel.sha256[:16]}/{wheel.name}" for folder in ("wheels", "built")}
+    if wheel.path is not None and wheel.path not in places:
+        raise ValueError(f"the path of {wheel.name} is {wheel.path!r}, not {min(places)!r} or {max(places)!r}")
+    return wheel
 
 
 def rfc3339(moment: datetime.datetime) -> str:

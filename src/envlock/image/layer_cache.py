@@ -35,8 +35,8 @@ class LayerCache:
             return None
 
     def has(self, key: str) -> bool:
-        """Tell whether there is anything under a key, whole or not."""
-        return (self._root / key).exists()
+        """Tell whether a finished layer was kept under a key; what an interrupted build left does not count."""
+        return (self._root / key / "layer.json").exists()
 
     def is_whole(self, key: str, layer: Layer) -> bool:
         """Hash the blob."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from envlock.errors import IntegrityError, UsageError
+from envlock.errors import EnvlockError, IntegrityError, UsageError
 from envlock.formats.oci import INDEX, LAYOUT_VERSION, REF_NAME, Descriptor, Index, Layout, canonical_json
 from envlock.image.beside import beside
 from envlock.image.layer import Layer
@@ -46,7 +46,7 @@ def write_layout(root: Path, image: Image, names: Sequence[str] = (), *, progres
     except OSError as error:
         raise UsageError(
             "write-failed",
-            f"{error.filename or root} cannot be written.",
+            f"{root} cannot be written.",
             found=error.strerror or str(error),
             hint="Make room there, or choose another folder.",
         ) from error
@@ -70,7 +70,10 @@ def _others(root: Path, names: Sequence[str]) -> list[Descriptor]:
     """Return what stays in index.json: images under other names."""
     if not (root / "index.json").exists():
         return []
-    manifests = Layout(root).top().manifests
+    try:
+        manifests = Layout(root).top().manifests
+    except EnvlockError:  # it is written anew, with what is known: this image
+        return []
     return [descriptor for descriptor in manifests if descriptor.annotations.get(REF_NAME, "") not in ("", *names)]
 
 

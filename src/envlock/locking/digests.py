@@ -37,10 +37,11 @@ def wheel_digests(
 ) -> dict[str, Digests]:
     """Return the digests of each wheel by its sha256.
 
-    `known` are those of an older lock. A wheel at hand is read whole; others are read by ranges, and are provisional
+    `known` are those of an older lock; they stay unless the wheel is at hand and did not confirm them. A wheel at hand
+    is read whole; others are read by ranges, and are provisional
     until a full download confirms them (`formats.contents.verify_wheel`).
     """
-    missing = {row.sha256: row for row in wheels if row.sha256 not in known}
+    missing = {row.sha256: row for row in wheels if not _may_stay(row, known.get(row.sha256), artifacts)}
     found = dict(known)
     with progress.task("Reading wheels", len(missing)) as task, ThreadPoolExecutor(_CONNECTIONS) as pool:
 
@@ -51,6 +52,20 @@ def wheel_digests(
 
         found.update(pool.map(read, sorted(missing.values(), key=lambda row: -(row.size or 0))))
     return found
+
+
+def confirmation(path: Path, contents: str, record: str) -> Path:
+    """Return the file beside a wheel that says: it was read whole, and these are its digests."""
+    return path.with_name(f"contents-{contents}-{record}")
+
+
+def _may_stay(row: Selected, known: Digests | None, artifacts: Artifacts) -> bool:
+    if known is None:
+        return False
+    path = artifacts.get(row.sha256, row.name)
+    if path is None:
+        return True
+    return known.size == path.stat().st_size and confirmation(path, known.contents, known.record).exists()
 
 
 def _digests(row: Selected, downloads: Downloads, artifacts: Artifacts, progress: Progress) -> Digests:
@@ -68,4 +83,6 @@ def _digests(row: Selected, downloads: Downloads, artifacts: Artifacts, progress
         with progress.task(row.name, row.size, unit="bytes") as task:
             downloads.download(row.url, local, sha256=row.sha256, size=row.size, progress=task)
     with open_wheel(local) as wheel:
-        return Digests(contents=verify_wheel(wheel), record=wheel.record_sha256, size=local.stat().st_size)
+        digests = Digests(contents=verify_wheel(wheel), record=wheel.record_sha256, size=local.stat().st_size)
+    confirmation(local, digests.contents, digests.record).touch()
+    return digests

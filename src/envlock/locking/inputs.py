@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import msgspec
 
 from envlock.errors import UsageError
 from envlock.model.manifest import Environment
+
+_INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)")
 
 
 def normalised_inputs(environment: Environment, folder: Path, recipe_digest: Callable[[str], str]) -> dict[str, str]:
@@ -39,8 +43,8 @@ def normalised_inputs(environment: Environment, folder: Path, recipe_digest: Cal
     return inputs
 
 
-def _requirements_digest(path: Path) -> str:
-    """Hash what a requirements file or pyproject.toml asks for, without blank lines and comments."""
+def _requirements_digest(path: Path, seen: AbstractSet[Path] = frozenset()) -> str:
+    """Hash what a requirements file or pyproject.toml asks for, and the files it includes, without comments."""
     try:
         text = path.read_text("utf-8")
     except OSError as error:
@@ -49,6 +53,9 @@ def _requirements_digest(path: Path) -> str:
         ) from None
     lines = (line.strip() for line in text.splitlines())
     kept = [line for line in lines if line and not line.startswith("#")]
+    if path.name != "pyproject.toml" and path.resolve() not in seen:
+        included = [found[1] for line in kept if (found := _INCLUDE.match(line))]
+        kept += [_requirements_digest(path.parent / name, {*seen, path.resolve()}) for name in included]
     return hashlib.sha256("\n".join(kept).encode()).hexdigest()
 
 

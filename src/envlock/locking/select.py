@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from packaging.pylock import Pylock, PylockSelectError
@@ -65,8 +66,8 @@ def select(packages: Sequence[Mapping[str, Any]], *, python: str, platform: Plat
                 version=str(package.version),
                 kind="sdist" if artifact is package.sdist else "wheel",
                 name=_filename(raw),
-                url=raw.get("url"),
-                path=raw.get("path"),
+                url=None if _local(raw) else raw.get("url"),
+                path=_local(raw),
                 size=raw.get("size"),
                 sha256=_sha256(raw, str(package.name)),
                 upload_time=_moment(raw.get("upload-time")),
@@ -76,8 +77,14 @@ def select(packages: Sequence[Mapping[str, Any]], *, python: str, platform: Plat
 
 
 def _filename(raw: Mapping[str, Any]) -> str:
-    name = raw.get("name") or (raw.get("url") or raw.get("path") or "").partition("#")[0].rpartition("/")[2]
-    return str(name)
+    place = urlsplit(raw["url"]).path if raw.get("url") else str(raw.get("path", ""))
+    return str(raw.get("name") or unquote(place.rpartition("/")[2]))
+
+
+def _local(raw: Mapping[str, Any]) -> str | None:
+    """Return the path of a file that a find-links folder or a local index holds, which uv gives as a file: URL."""
+    parts = urlsplit(raw.get("url") or "")
+    return unquote(parts.path) if parts.scheme == "file" else raw.get("path")
 
 
 def _sha256(raw: Mapping[str, Any], package: str) -> str:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""64 hex digits; they become folders of the cache."""
+FileName = Annotated[str, msgspec.Meta(pattern=r"^(?!\.{1,2}\Z)[^/\\\x00-\x1f]+\Z")]
+"""One component of a path."""
+RelativePath = Annotated[str, msgspec.Meta(pattern=r"^(?!(.*/)?\.{0,2}(/|\Z))[^\\\x00-\x1f]+\Z")]
+"""A path below some folder that stays there: no empty component, no `.`, no `..`."""
 
 
 class Wheel(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -11,15 +20,15 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     Exactly one of `url` and `path` is set. `path` is relative to the lock file.
     """
 
-    name: str
+    name: FileName
     size: int
-    sha256: str
-    contents: str
+    sha256: Sha256
+    contents: Sha256
     """sha256 over the installed files, see `formats.contents`."""
-    record: str
+    record: Sha256
     """sha256 of the bytes of the wheel's RECORD."""
     url: str | None = None
-    path: str | None = None
+    path: RelativePath | None = None
     upload_time: str | None = None
     """RFC 3339, as the index gave it; only where `url` is."""
 
@@ -27,9 +36,9 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
 class Sdist(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """The source distribution that a wheel was built from."""
 
-    name: str
+    name: FileName
     size: int
-    sha256: str
+    sha256: Sha256
 
 
 class Requirement(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -37,9 +46,9 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", for
 
     name: str
     version: str
-    file: str
+    file: FileName
     size: int
-    sha256: str
+    sha256: Sha256
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -57,10 +66,10 @@ class Deb(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unkn
     architecture: str
     archive: str
     """`debian` or `debian-security`: the last component of a mirror's URL."""
-    path: str
+    path: RelativePath
     """Pool path below the archive's root."""
     size: int
-    sha256: str
+    sha256: Sha256
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -70,7 +79,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     suite: str
     date: str
     """RFC 3339, from the Date field."""
-    sha256: str
+    sha256: Sha256
     """Of the bytes of InRelease."""
     signer: str
     """Fingerprint of the certificate whose signature was verified."""

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from envlock.errors import printable
+
 Severity = Literal["error", "warning", "info"]
 Impact = Literal["results", "security", "compat", "cosmetic"]
 Family = Literal["LOCK", "PKG", "FILE", "PY"]
@@ -53,13 +55,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             nature=nature or self.nature,
             severity=severity or self.severity,
             impact=impact or self.impact,
-            subject=subject,
-            expected=expected,
-            found=found,
-            why=why or self.why,
-            fix=fix,
-            package=package,
-            path=path,
+            subject=printable(subject),
+            expected=printable(expected),
+            found=printable(found),
+            why=printable(why or self.why),
+            fix=printable(fix),
+            package=printable(package),
+            path=printable(path),
             rank=rank,
         )
 

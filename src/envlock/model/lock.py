@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -42,7 +42,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unk
 
     recipe: str
     distribution: str
-    interpreter: str
+    interpreter: Annotated[str, msgspec.Meta(pattern=r"^/usr/bin/python3\.\d{1,2}\Z")]
     """Absolute path inside the image."""
     python: str
     """Full version of that interpreter, such as 3.9.2."""

@@ -210,7 +210,7 @@ def _check_environment(name: str, environment: Environment, path: Path) -> None:
         )
     for text in environment.requirements:
         try:
-            Requirement(text)
+            url = Requirement(text).url
         except InvalidRequirement as error:
             raise UsageError(
                 "bad-requirement",
@@ -218,6 +218,13 @@ def _check_environment(name: str, environment: Environment, path: Path) -> None:
                 where=where,
                 found=str(error).partition("\n")[0],
             ) from None
+        if url and "@" in url.partition("://")[2].partition("/")[0]:
+            raise UsageError(
+                "credentials-in-manifest",
+                "A requirement holds a user name or password, which would reach the lock.",
+                where=where,
+                hint="Give credentials to uv: its keyring, netrc, or UV_INDEX_…_USERNAME and _PASSWORD.",
+            )
     if not environment.requirements and environment.from_ is None:
         raise UsageError(
             "bad-manifest",

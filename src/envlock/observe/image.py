@@ -19,16 +19,18 @@ _LOCK_LAYER = 64 << 20
 
 
 def observe_image(
-    folder: Path, *, name: str, platforms: tuple[Platform, ...], full: bool, progress: Progress
+    folder: Path, *, name: str, platforms: tuple[Platform, ...], full: bool, progress: Progress, tag: str = ""
 ) -> Observation:
     """Look at the image of a layout folder, for the first of `platforms` that it has, else for whatever it has.
+
+    Where the layout holds several images, `tag` says which.
 
     Quick: manifest, config, the sizes of blobs and the lock layer. `full` reads every layer.
     Raises UsageError (`no-layout`, `no-image`). What contradicts itself in the image is part of the observation.
     """
     layout = Layout(folder)
     try:
-        descriptor = _choose(layout, platforms)
+        descriptor = _choose(layout, platforms, tag)
         manifest = layout.manifest(descriptor)
         config = layout.config(manifest)
     except IntegrityError as error:
@@ -60,10 +62,10 @@ def observe_image(
     )
 
 
-def _choose(layout: Layout, platforms: tuple[Platform, ...]) -> Descriptor:
+def _choose(layout: Layout, platforms: tuple[Platform, ...], tag: str) -> Descriptor:
     for platform in platforms:
         try:
-            return layout.image(platform)
+            return layout.image(platform, tag)
         except UsageError as error:
             if error.reference != "no-platform":
                 raise

@@ -16,7 +16,7 @@ from envlock.formats.pylock import wheels_of
 from envlock.formats.tar import Entry
 from envlock.formats.wheel import WheelFile, open_wheel
 from envlock.image.base import Debs, base_members
-from envlock.image.install import Owned, check_conflicts, folder, installed_files, venv_skeleton
+from envlock.image.install import folder, venv_skeleton
 from envlock.image.layer import Layer, LayerWriter, write_layer
 from envlock.image.layer_cache import LayerCache
 from envlock.image.oci import Image, image_index, platform_image
@@ -27,6 +27,7 @@ from envlock.model.artifact import Deb, Wheel
 from envlock.model.edges import Compiler, NoProgress, Progress, Task
 from envlock.model.lock import LockFile
 from envlock.model.platform import Platform
+from envlock.operations.conflicts import refuse_conflicts
 
 _MOST_JOBS = 4
 """Layers at a time: each costs some 25 MiB of memory, and one more than there are CPUs waits for its interpreter."""
@@ -79,8 +80,10 @@ def build(
         _Site(lock_file, materials, wheels, sums, progress or NoProgress(), warn, rebuild) as site,
     ):
         for platform in chosen:
+            # An image that `envlock.sum` knows has passed this already, on whichever machine built it first.
             if rebuild or (lock_file.digest, str(platform)) not in sums.images:
-                _check_conflicts(lock_file, platform, wheels)
+                locked = [wheel for _, wheel in wheels_of(lock_file.lock, platform)]
+                refuse_conflicts(wheels.all(locked), lock_file.lock.python)
         layers = site.layers(plans, jobs or _cpus())
     image = _assemble(lock_file, plans, layers, LayerCache(materials.layers))
     if materials.sums:
@@ -124,24 +127,6 @@ class _OpenWheels:
                 future.set_exception(error)
                 raise
         return future.result()
-
-
-def _check_conflicts(lock_file: LockFile, platform: Platform, wheels: _OpenWheels) -> None:
-    """Refuse wheels that hold other bytes for the same path, before anything is built.
-
-    An image that `envlock.sum` knows has passed this already, on whichever machine built it first.
-    """
-    base, _ = image_of(lock_file.lock)
-
-    def owned() -> Iterator[Owned]:
-        for entry, _ in venv_skeleton(base.python, base.interpreter):
-            if entry.kind != "dir":
-                yield Owned(path=entry.path, owner="the virtual environment", sha256="")
-        for wheel in wheels.all([wheel for _, wheel in wheels_of(lock_file.lock, platform)]):
-            for file in installed_files(wheel, lock_file.lock.python):
-                yield Owned(path=file.path, owner=wheel.filename, sha256=file.sha256)
-
-    check_conflicts(owned())
 
 
 def _assemble(

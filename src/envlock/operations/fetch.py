@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from envlock.errors import UsageError
+from envlock.errors import IntegrityError, UsageError
 from envlock.formats.contents import verify_wheel
 from envlock.formats.wheel import open_wheel
+from envlock.locking.digests import confirmation
 from envlock.locking.select import Selected, select
 from envlock.model.artifact import Deb, Requirement, Wheel
 from envlock.model.edges import Archives, Artifacts, Downloads, Progress, Resolution, Resolver
@@ -26,8 +27,26 @@ def at_hand(wheel: Wheel, folder: Path, artifacts: Artifacts) -> Path | None:
     cached = artifacts.get(wheel.sha256, wheel.name)
     beside = folder / wheel.path if wheel.path else None
     if cached is None and beside is not None and beside.is_file():
-        artifacts.put(beside, wheel.sha256, wheel.name)
-        cached = artifacts.get(wheel.sha256, wheel.name)
+        found = _sha256(beside)
+        if found != wheel.sha256:
+            raise IntegrityError(
+                "not-the-locked-wheel",
+                "The file beside the lock is not the locked wheel.",
+                where=str(beside),
+                expected=f"sha256 {wheel.sha256}",
+                found=f"sha256 {found}",
+                hint="Delete it and run the command again: the right one is fetched.",
+            )
+        cached = artifacts.put(beside, wheel.sha256, wheel.name)
+    if cached is not None and cached.stat().st_size != wheel.size:
+        raise IntegrityError(
+            "size-mismatch",
+            "The lock gives the wheel another size than the file with its sha256 has.",
+            where=wheel.name,
+            expected=f"{wheel.size} bytes",
+            found=f"{cached.stat().st_size} bytes",
+            hint="The lock was edited: run `envlock lock` again and compare.",
+        )
     return cached
 
 
@@ -106,7 +125,7 @@ def _once(artifacts: Artifacts, sha256: str, name: str, bring: Callable[[Path], 
 
 def check_contents(wheel: Wheel, path: Path, progress: Progress) -> None:
     """Confirm the provisional digests of a wheel not read whole before; an empty file beside it remembers that."""
-    mark = path.with_name(f"contents-{wheel.contents}-{wheel.record}")
+    mark = confirmation(path, wheel.contents, wheel.record)
     if mark.exists():
         return
     with open_wheel(path, wheel.name) as file:

@@ -48,7 +48,7 @@ def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, up
     cutoff = _cutoff(environment, kept, inputs, upgrade, glibc, edges)
     resolutions = _resolve(manifest, environment, kept, upgrade, cutoff, glibc, edges)
     base = _base(environment, recipe, kept, inputs, resolutions, edges)
-    packages = _packages(environment, resolutions, previous, base, cutoff, edges)
+    packages = _packages(environment, resolutions, previous, base, cutoff, edges, fresh=upgrade.everything)
     lock = Lock(
         env=name,
         python=environment.python,
@@ -208,6 +208,8 @@ def _packages(
     base: Base | None,
     cutoff: str | None,
     edges: Edges,
+    *,
+    fresh: bool,
 ) -> tuple[Package, ...]:
     builds: dict[str, tuple[Wheel, Build]] = {}
     for platform, rows in resolutions.items():
@@ -219,7 +221,7 @@ def _packages(
     plain = [row for rows in resolutions.values() for row in rows if row.kind == "wheel"]
     known = {
         wheel.sha256: Digests(contents=wheel.contents, record=wheel.record, size=wheel.size)
-        for package in (previous.packages if previous else ())
+        for package in (previous.packages if previous and not fresh else ())
         for wheel in package.wheels
     }
     digests = wheel_digests(

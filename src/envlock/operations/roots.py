@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from envlock import __version__
 from envlock.errors import UsageError
 from envlock.formats.tar import Member
 from envlock.image.base import base_members
-from envlock.image.root import unpack
+from envlock.image.root import remove, unpack
 from envlock.model.artifact import Requirement
 from envlock.model.edges import Task
 from envlock.model.lock import Base
@@ -20,14 +22,21 @@ from envlock.operations.fetch import fetch_debs, fetch_selected, resolve_files
 
 
 def unpacked_root(base: Base, platform: Platform, edges: Edges, *, build: bool) -> Path:
-    """Return the folder of the base, with its build packages where `build`, unpacked once for all processes."""
+    """Return the folder of the base, with its build packages where `build`, unpacked once for all processes.
+
+    What runs in it decides bytes of images, so its files are hashed again before each use; a root that is not as it was
+    unpacked is unpacked again.
+    """
     debs = base.build_root_of(platform) if build else base.of(platform)
     key = hashlib.sha256(
         "\n".join([__version__, *base.effects, *sorted(deb.sha256 for deb in debs)]).encode()
     ).hexdigest()
     root = edges.artifacts.folder("roots") / key
     with edges.artifacts.lock(f"root-{key}"):
-        if not root.is_dir():
+        known = root.with_suffix(".tree")
+        if not root.is_dir() or not known.is_file() or known.read_text("ascii") != tree_digest(root):
+            if root.exists():
+                remove(root)
             paths = fetch_debs(
                 debs, archives=edges.archives.at(base.suites), artifacts=edges.artifacts, progress=edges.progress
             )
@@ -36,7 +45,26 @@ def unpacked_root(base: Base, platform: Platform, edges: Edges, *, build: bool) 
             )
             with edges.progress.task(f"Unpacking {len(debs)} Debian packages") as task:
                 unpack(_told(members, task), root)
+            known.write_text(tree_digest(root), "ascii")
     return root
+
+
+def tree_digest(root: Path) -> str:
+    """Return a sha256 over every path below a folder with its kind, permissions, and content or link target."""
+    total = hashlib.sha256()
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted([*folders, *files]):
+            path = Path(folder, name)
+            mode = path.lstat().st_mode
+            content = ""
+            if stat.S_ISLNK(mode):
+                content = str(path.readlink())
+            elif stat.S_ISREG(mode):
+                with path.open("rb") as file:
+                    content = hashlib.file_digest(file, "sha256").hexdigest()
+            total.update(f"{path.relative_to(root)}\0{mode:o}\0{content}\n".encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
 
 
 def _told(members: Iterable[Member], task: Task) -> Iterator[Member]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from envlock.errors import UsageError
 from envlock.formats.pylock import wheels_of
+from envlock.formats.wheel import open_wheel
 from envlock.model.edges import Installer
 from envlock.model.lock import Lock
 from envlock.model.platform import Platform
+from envlock.operations.conflicts import refuse_conflicts
 from envlock.operations.edges import Edges
 from envlock.operations.wheels import Wheels
 
@@ -28,6 +31,7 @@ def sync_environment(
     reinstall: bool = False,
 ) -> int:
     """Make `venv` hold exactly the lock's wheels and return how many there are; `folder` is the lock file's.
+
     `python` is an interpreter's path, or None to find one of the locked version. `reinstall` puts every file back,
     whatever was done to it.
 
@@ -41,6 +45,11 @@ def sync_environment(
             hint="Choose another folder with --venv.",
         )
     found = Wheels(lock, platform, folder=folder, edges=edges).all()
+    with ExitStack() as files:
+        wheel_files = (
+            files.enter_context(open_wheel(found[wheel.sha256], wheel.name)) for _, wheel in wheels_of(lock, platform)
+        )
+        refuse_conflicts(wheel_files, lock.python)
     pins = []
     with tempfile.TemporaryDirectory(prefix="envlock-") as name:
         wheels = Path(name)

@@ -76,7 +76,12 @@ def verify_image(
             hint="Write one: envlock build -o oci:DIR, or skopeo copy docker://IMAGE oci:DIR",
         )
     observation = observe_image(
-        Path(place), name=reference, platforms=lock_file.lock.platforms, full=full, progress=progress
+        Path(place),
+        name=reference,
+        platforms=lock_file.lock.platforms,
+        full=full,
+        progress=progress,
+        tag=f"lock-{lock_file.digest[:32]}",
     )
     platform = observation.image.platform if observation.image else None
     case = Case(

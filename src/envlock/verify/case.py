@@ -140,13 +140,10 @@ class Case:
 
     @cached_property
     def is_vouched(self) -> bool:
-        """Whether envlock.sum vouches for every byte of the image: for its digest, or for each layer below the lock."""
+        """Whether envlock.sum vouches for every byte of the image, its configuration too: it knows its digest."""
         if self.image is None or not self.is_own_image:
             return False
-        recorded = self.sums.images.get((self.lock_file.digest, str(self.platform)))
-        return recorded == self.image.digest or all(
-            layer.digest in self.sums.layers for layer in self.image.layers[:-1]
-        )
+        return self.sums.images.get((self.lock_file.digest, str(self.platform))) == self.image.digest
 
     @cached_property
     def image_wheels(self) -> dict[str, tuple[Package, Wheel]]:

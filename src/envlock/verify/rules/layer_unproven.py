@@ -1,4 +1,4 @@
-"""layer-unproven: what a layer holds beside the wheels' files is vouched for by nothing."""
+"""layer-unproven: what an image holds beside the wheels' files is vouched for by nothing."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="layer-unproven",
     family="LOCK",
-    title="Every layer of an image of ours is vouched for by envlock.sum.",
-    why="The wheels' files were compared one by one; system files and bytecode are known by their layers alone.",
+    title="envlock.sum vouches for the whole image.",
+    why="The wheels' files were compared one by one; system files, interpreter, bytecode and configuration were not.",
     nature="unknown",
     impact="security",
 )
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Yield one finding in full mode for the layers that neither the image's own line nor their own vouch for."""
+    """Yield a finding in full mode for an image, ours or anybody's, whose digest envlock.sum does not hold."""
     image = case.image
-    if image is None or not case.observation.full or not case.is_own_image:
+    if image is None or not case.observation.full or case.is_vouched:
         return
-    if case.is_vouched:
-        return
-    unknown = [layer for layer in image.layers[:-1] if layer.digest not in case.sums.layers]
-    if unknown:
-        yield RULE.finding(
-            f"{len(unknown)} of {len(image.layers)} layers",
-            expected="lines of envlock.sum",
-            found=", ".join(f"sha256:{layer.digest[:12]}" for layer in unknown[:4])
-            + (" …" if len(unknown) > 4 else ""),
-            fix=f"envlock build {case.lock.env}",
-        )
+    unknown = sum(layer.digest not in case.sums.layers for layer in image.layers)
+    yield RULE.finding(
+        "image",
+        expected=f"a line of envlock.sum for {case.platform} of this lock",
+        found=f"none for sha256:{image.digest[:12]}; {unknown} of {len(image.layers)} layers are unknown too",
+        fix=f"envlock build {case.lock.env}",
+    )

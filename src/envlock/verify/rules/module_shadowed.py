@@ -75,8 +75,11 @@ def shadows(packages: Packages, inside: str) -> str:
         return ""
     folder, name = posixpath.split(inside)
     top = inside.split("/", 1)[0].split(".", 1)[0]
-    if folder in packages.folders:
-        return f"inside {packages.folders[folder]}"
+    above = folder
+    while above:
+        if above in packages.folders:
+            return f"inside {packages.folders[above]}"
+        above = posixpath.dirname(above)
     if name.startswith("__init__.") and folder in packages.shared:
         return f"makes a package of the namespace of {packages.shared[folder]}"
     if (
@@ -100,7 +103,12 @@ def check(case: Case) -> Iterator[Finding]:
         if (owner is None and path not in case.unclaimed) or (owner is not None and owner.name in case.locked):
             continue
         site = next((site for site in environment.layout.sites if path.startswith(site + "/")), None)
-        if site is None or not (how := shadows(packages, path[len(site) + 1 :])):
+        if site is None:
+            continue
+        inside = path[len(site) + 1 :]
+        if environment.files[path].kind == "other":  # a link to a folder imports as the package it leads to
+            inside += "/__init__.py"
+        if not (how := shadows(packages, inside)):
             continue
         yield RULE.finding(
             case.shown(path),
