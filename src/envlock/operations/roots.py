@@ -24,8 +24,8 @@ from envlock.operations.fetch import fetch_debs, fetch_selected, resolve_files
 def unpacked_root(base: Base, platform: Platform, edges: Edges, *, build: bool) -> Path:
     """Return the folder of the base, with its build packages where `build`, unpacked once for all processes.
 
-    What runs in it decides bytes of images, so its files are hashed again before each use; a root that is not as it was
-    unpacked is unpacked again.
+    What runs in it decides bytes of images, so it is checked before each use; one that is not as it was left is
+    unpacked again.
     """
     debs = base.build_root_of(platform) if build else base.of(platform)
     key = hashlib.sha256(
@@ -33,8 +33,8 @@ def unpacked_root(base: Base, platform: Platform, edges: Edges, *, build: bool) 
     ).hexdigest()
     root = edges.artifacts.folder("roots") / key
     with edges.artifacts.lock(f"root-{key}"):
-        known = root.with_suffix(".tree")
-        if not root.is_dir() or not known.is_file() or known.read_text("ascii") != tree_digest(root):
+        known = root.with_suffix(".state")
+        if not root.is_dir() or not known.is_file() or known.read_text("ascii") != tree_state(root):
             if root.exists():
                 remove(root)
             paths = fetch_debs(
@@ -45,25 +45,25 @@ def unpacked_root(base: Base, platform: Platform, edges: Edges, *, build: bool) 
             )
             with edges.progress.task(f"Unpacking {len(debs)} Debian packages") as task:
                 unpack(_told(members, task), root)
-            known.write_text(tree_digest(root), "ascii")
+            known.write_text(tree_state(root), "ascii")
     return root
 
 
-def tree_digest(root: Path) -> str:
-    """Return a sha256 over every path below a folder with its kind, permissions, and content or link target."""
+def tree_state(root: Path) -> str:
+    """Return a sha256 over every path below a folder with what the file system says of it, as git's index does.
+
+    A file's inode, size and times change with its bytes: nobody can set the time of change (ctime) back.
+    """
     total = hashlib.sha256()
     for folder, folders, files in os.walk(root):
         folders.sort()
         for name in sorted([*folders, *files]):
-            path = Path(folder, name)
-            mode = path.lstat().st_mode
-            content = ""
-            if stat.S_ISLNK(mode):
-                content = str(path.readlink())
-            elif stat.S_ISREG(mode):
-                with path.open("rb") as file:
-                    content = hashlib.file_digest(file, "sha256").hexdigest()
-            total.update(f"{path.relative_to(root)}\0{mode:o}\0{content}\n".encode("utf-8", "surrogateescape"))
+            path = os.path.join(folder, name)  # noqa: PTH118 - a Path for each of thousands of files is slow
+            about = os.lstat(path)
+            state = [about.st_mode]
+            if not stat.S_ISDIR(about.st_mode):
+                state += [about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns]
+            total.update(f"{path[len(str(root)) :]}\0{state}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 
 
