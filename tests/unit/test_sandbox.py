@@ -76,10 +76,10 @@ def test_only_binds_and_tmp_can_be_written(shell_root: Path, tmp_path: Path) -> 
     """The shared root stays as it is; what is written to a bind is there afterwards."""
     out, _ = run(
         shell_root,
-        "for f in /f /etc/f /bin/f /build/f /build/work/f /tmp/f; do (echo x > $f) 2>/dev/null && echo $f; done",
-        binds={"/build/work": tmp_path},
+        "for f in /f /etc/f /bin/f /build/f /build/shop/f /tmp/f; do (echo x > $f) 2>/dev/null && echo $f; done",
+        binds={"/build/shop": tmp_path},
     )
-    assert out.splitlines() == ["/build/work/f", "/tmp/f"]
+    assert out.splitlines() == ["/build/shop/f", "/tmp/f"]
     assert (tmp_path / "f").read_text() == "x\n"
     assert not (shell_root / "build").exists()
 
