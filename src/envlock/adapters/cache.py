@@ -72,7 +72,7 @@ class Cache:
         return path
 
     def put(self, source: Path, sha256: str, name: str) -> Path:
-        """Move or copy a file that has this digest into the cache and return its place there."""
+        """Copy a file that has this digest into the cache and return its place there."""
         import shutil
 
         path = self.place(sha256, name)

@@ -36,7 +36,7 @@ def command(
 
     Without a target: the project's virtual environment, else the active one.
 
-    Exit codes: 0 match, 1 drift, 3 could not verify, 4 bytes contradict the lock.
+    Exit codes: 0 match, 1 drift, 2 no verdict, 3 could not verify, 4 bytes contradict the lock.
     """
     from envlock.adapters.cache import Cache
     from envlock.cli.progress import progress_for

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
-import hashlib
 import posixpath
 import re
 from functools import lru_cache
@@ -55,11 +54,6 @@ def encode_sha256(raw: bytes) -> str:
 def is_hash(text: str) -> bool:
     """Tell whether a hash field names an algorithm that RECORD may use."""
     return text.partition("=")[0] in _HASHES
-
-
-def new_hash(field: str) -> hashlib._Hash:
-    """Return an empty hash of the algorithm that a field names."""
-    return hashlib.new(field.partition("=")[0])
 
 
 @lru_cache(maxsize=512)

@@ -120,9 +120,6 @@ class Compiler(Protocol):
         """
 
 
-Chunks = Iterator[bytes]
-
-
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """What a resolver is asked: requirements for one interpreter on one platform."""
 

@@ -24,7 +24,7 @@ ALWAYS = ("usr-merge", "nsswitch", "ld-so-cache", "dpkg-status")
 
 
 def in_order(names: set[str]) -> tuple[str, ...]:
-    """Return `names` in the order of application; KeyError-free only for names of `EFFECTS`."""
+    """Return `names` in the order of application; ValueError for one that is not of `EFFECTS`."""
     unknown = names.difference(EFFECTS)
     if unknown:
         raise ValueError(f"no such effect: {', '.join(sorted(unknown))}")

@@ -34,7 +34,7 @@ def check(case: Case) -> Iterator[Finding]:
             name,
             expected="not installed",
             found=first.version or "unknown version",
-            fix=f"{case.sync}   (or lock it: envlock add {name})" if case.image is None else case.sync,
+            fix=f"{case.sync}   (or add {name} to the manifest and lock it)" if case.image is None else case.sync,
             package=name,
             impact=influence.impact,
             rank=influence.rank,
