@@ -71,7 +71,7 @@ class Uv:
             sources += [str(path) for path in wanted.files]
             arguments = ["pip", "compile", *sources, "--format", "pylock.toml", "-o", str(output)]
             arguments += ["--no-header", "--no-annotate", "--quiet", "--python-version", wanted.python]
-            arguments += ["--python-platform", _target(wanted.machine, wanted.glibc)]
+            arguments += ["--python-platform", _target(wanted.platform.machine, wanted.glibc)]
             for group in wanted.groups:
                 arguments += ["--group", f"{wanted.files[0]}:{group}"]
             if wanted.cutoff is not None:
@@ -150,7 +150,7 @@ def _explain(result: subprocess.CompletedProcess[str], wanted: Resolution, folde
     """Tell uv's errors by its exit code: 1 is unsatisfiable, 2 usage, network or parse."""
     text = _CREDENTIALS.sub("***@", result.stderr.strip()).replace(folder + os.sep, "")
     explanation, mark, hint = text.partition("hint:")
-    target = f"Python {wanted.python} on {wanted.machine}, glibc {wanted.glibc}"
+    target = f"Python {wanted.python} on {wanted.platform.machine}, glibc {wanted.glibc}"
     if result.returncode == 1:
         return UsageError(
             "unsatisfiable",

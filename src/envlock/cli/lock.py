@@ -45,7 +45,8 @@ def command(
     import json
 
     from envlock.operations.check import check_environment
-    from envlock.operations.lock import Upgrade, lock_environment, previous_lock, warnings_of, write_beside
+    from envlock.operations.lock import lock_environment, previous_lock, warnings_of, write_beside
+    from envlock.operations.upgrade import Upgrade
 
     manifest = manifest_here()
     names = chosen(manifest, envs)

@@ -17,10 +17,12 @@ import msgspec
 
 from envlock.errors import EnvlockError, UsageError
 from envlock.model.artifact import Build, Wheel
+from envlock.model.hardware import Facts, HardwareClass
 from envlock.model.lock import (
     LAYER_SPEC,
     SCHEMA,
     Base,
+    Cuda,
     ImageConfig,
     Lock,
     LockFile,
@@ -58,11 +60,15 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_u
     platforms: tuple[str, ...]
     frameworks: tuple[str, ...] = ()
     as_of: str | None = None
+    as_of_packages: dict[str, str] = {}
     policy: Policy
     urls: Urls
     layer_spec: Literal[1]
     inputs: dict[str, str] = {}
     settings: Settings = Settings()
+    cuda: Cuda | None = None
+    hardware: dict[str, HardwareClass] = {}
+    facts: Facts = Facts()
     image: ImageConfig | None = None
     base: Base | None = None
 
@@ -120,12 +126,26 @@ def _table(lock: Lock) -> Iterator[str]:
     yield f"policy = {_string(lock.policy)}"
     yield f"urls = {_string(lock.urls)}"
     yield f"layer-spec = {lock.layer_spec}"
+    if lock.cuda is not None:
+        yield f"cuda = {_string(lock.cuda)}"
+    if lock.as_of_packages:
+        yield from _section("tool.envlock.as-of-packages", dict(sorted(lock.as_of_packages.items())))
     yield from _section("tool.envlock.inputs", dict(sorted(lock.inputs.items())))
     yield from _section("tool.envlock.settings", msgspec.to_builtins(lock.settings))
+    for name, hardware in sorted(lock.hardware.items()):
+        yield from _section(f"tool.envlock.hardware.{_key(name)}", _said(msgspec.to_builtins(hardware)))
+    if lock.facts != Facts():
+        yield from _section("tool.envlock.facts", _said(msgspec.to_builtins(lock.facts)))
     if lock.image is not None:
         yield from _section("tool.envlock.image", msgspec.to_builtins(lock.image))
     if lock.base is not None:
         yield from _section("tool.envlock.base", msgspec.to_builtins(lock.base))
+
+
+def _said(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what says nothing."""
+    kept = {key: _said(value) if isinstance(value, dict) else value for key, value in table.items()}
+    return {key: value for key, value in kept.items() if value not in (None, [], {}, ())}
 
 
 def _section(name: str, table: Mapping[str, Any]) -> Iterator[str]:
@@ -255,8 +275,8 @@ def _convert(document: Mapping[str, Any], raw_table: Mapping[str, Any]) -> Lock:
     table = msgspec.convert(raw_table, _Table)
     if document.get("requires-python") != f"=={table.python}.*":
         raise ValueError(f"requires-python is {document.get('requires-python')!r}, python {table.python!r}")
-    if table.base is not None and not table.base.interpreter.endswith(f"/python{table.python}"):
-        raise ValueError(f"the base's interpreter is {table.base.interpreter!r}, python {table.python!r}")
+    if table.base is not None and table.base.python.split(".")[:2] != table.python.split("."):
+        raise ValueError(f"the base's Python is {table.base.python!r}, python {table.python!r}")
     return Lock(
         env=table.env,
         python=table.python,
@@ -264,6 +284,10 @@ def _convert(document: Mapping[str, Any], raw_table: Mapping[str, Any]) -> Lock:
         packages=tuple(_convert_package(row) for row in document["packages"]),
         frameworks=table.frameworks,
         as_of=table.as_of,
+        as_of_packages=table.as_of_packages,
+        cuda=table.cuda,
+        hardware=table.hardware,
+        facts=table.facts,
         policy=table.policy,
         urls=table.urls,
         layer_spec=LAYER_SPEC,

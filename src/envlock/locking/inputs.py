@@ -32,10 +32,10 @@ def normalised_inputs(environment: Environment, folder: Path, recipe_digest: Cal
         "urls": environment.urls,
         "settings": json.dumps(msgspec.to_builtins(environment.settings), sort_keys=True),
     }
-    if environment.from_ is not None:
-        inputs["from"] = environment.from_
+    for name in environment.from_:
+        inputs[f"from {name}"] = _requirements_digest(folder / name)
+    if environment.groups:
         inputs["groups"] = " ".join(sorted(environment.groups))
-        inputs["from-sha256"] = _requirements_digest(folder / environment.from_)
     if environment.image is not None:
         image = environment.image
         inputs["image"] = json.dumps(msgspec.to_builtins(image), sort_keys=True)

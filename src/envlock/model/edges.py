@@ -10,6 +10,7 @@ from typing import IO, Any, Literal, Protocol
 import msgspec
 
 from envlock.model.artifact import Deb, Suite, Wheel
+from envlock.model.platform import Platform
 
 Unit = Literal["bytes", "items"]
 
@@ -129,13 +130,19 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """Requirements files or a pyproject.toml."""
     groups: tuple[str, ...] = ()
     """Dependency groups of that pyproject.toml."""
+    extras: tuple[str, ...] = ()
+    """Extras of that pyproject.toml."""
+    constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     folder: Path | None = None
     """Where relative paths of requirements begin."""
     python: str
-    machine: str
+    platform: Platform
     glibc: str
     cutoff: str | None
     """RFC 3339; releases uploaded later do not exist."""
+    package_cutoffs: dict[str, str] = {}
+    """Cutoffs of single projects: RFC 3339, or `none`."""
     previous: bytes | None = None
     """A pylock whose pins stay where they can."""
     no_deps: bool = False

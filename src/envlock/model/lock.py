@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from envlock.model.artifact import Build, Deb, Suite, Wheel
+from envlock.model.hardware import Facts, HardwareClass
 from envlock.model.platform import Platform
 
 SCHEMA = 1
@@ -15,6 +16,7 @@ LAYER_SPEC = 1
 
 Policy = Literal["bitwise", "numeric", "compatible"]
 Urls = Literal["record", "omit"]
+Cuda = Literal["wheels", "base", "none"]
 
 THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
@@ -37,12 +39,33 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_
     build: Build | None = None
 
 
-class Base(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
-    """A base image made of locked Debian packages."""
+class BaseManifest(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """The image of one platform inside a base from a registry."""
 
-    recipe: str
+    platform: str
+    digest: str
+    """Of the image manifest, which names config and layers by digest."""
+
+
+class BaseImage(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """A base from a registry, by digest."""
+
+    reference: str
+    """As the manifest gave it, such as docker.example.com/python:3.11-slim; never read again once it is locked."""
+    index: str | None = None
+    """Digest of the image index, where the reference named one."""
+    manifests: tuple[BaseManifest, ...]
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """What an image stands on: locked Debian packages, those above an image of a registry included."""
+
+    recipe: str | None = None
+    """Of a base made of packages alone."""
+    image: BaseImage | None = None
+    """Of a base from a registry; `packages` are then those above it."""
     distribution: str
-    interpreter: Annotated[str, msgspec.Meta(pattern=r"^/usr/bin/python3\.\d{1,2}\Z")]
+    interpreter: Annotated[str, msgspec.Meta(pattern=r"^(/[A-Za-z0-9._+-]+)+/python3(\.\d{1,2})?\Z")]
     """Absolute path inside the image."""
     python: str
     """Full version of that interpreter, such as 3.9.2."""
@@ -100,6 +123,12 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unk
     frameworks: tuple[str, ...]
     as_of: str | None
     """The cutoff, RFC 3339, or None where there is none."""
+    as_of_packages: dict[str, str] = {}
+    """Cutoffs of single projects: RFC 3339, or `none`."""
+    cuda: Cuda | None = None
+    hardware: dict[str, HardwareClass] = {}
+    """The classes that the environment may run on, normalised."""
+    facts: Facts = Facts()
     policy: Policy = "numeric"
     urls: Urls = "record"
     inputs: dict[str, str] = {}

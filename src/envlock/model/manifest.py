@@ -12,7 +12,10 @@ from typing import Any
 import msgspec
 
 from envlock.errors import UsageError
-from envlock.model.lock import Policy, Settings, Urls
+from envlock.model.hardware import HardwareClass
+from envlock.model.index import Index
+from envlock.model.lock import Cuda, Policy, Settings, Urls
+from envlock.model.names import Project
 from envlock.model.platform import Platform
 
 FILENAME = "envlock.toml"
@@ -23,31 +26,57 @@ class ImageTable(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forb
     """[env.NAME.image]."""
 
     base: str
-    """A recipe of images/."""
+    """A recipe of images/, or the reference of an image in a registry."""
     os_packages: tuple[str, ...] = ()
     bytecode: bool = True
     entrypoint: tuple[str, ...] = ()
+    repository: str | None = None
+    """Where `push` puts the image."""
+    include: tuple[str, ...] = ()
+    """Project files of the project image."""
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
-    """[env.NAME]: one environment to lock."""
+    """[env.NAME]: one environment to lock, its `extends` already merged in."""
 
-    python: str
+    python: str = ""
     """Feature version, such as 3.9."""
-    from_: str | None = msgspec.field(default=None, name="from")
-    """A requirements file or pyproject.toml, relative to the manifest."""
+    extends: tuple[str, ...] = ()
+    """Environments whose keys count here too, later ones before earlier ones, this table's own before all."""
+    abstract: bool = False
+    """Only there to be extended: it is not locked."""
+    from_: tuple[str, ...] = msgspec.field(default=(), name="from")
+    """Requirements files, pyproject.toml, uv.lock or poetry.lock, relative to the manifest."""
     groups: tuple[str, ...] = ()
     """Dependency groups of that pyproject.toml (PEP 735)."""
-    frameworks: dict[str, str] = {}
+    extras: tuple[str, ...] = ()
+    """Extras of that pyproject.toml (PEP 621, optional-dependencies)."""
+    frameworks: dict[Project, str] = {}
     """Project to version specifier: what decides the results."""
     dependencies: tuple[str, ...] = ()
     """PEP 508."""
+    constraints: tuple[str, ...] = ()
+    """PEP 508: versions, for what is installed anyway."""
+    overrides: tuple[str, ...] = ()
+    """PEP 508: instead of whatever packages ask for."""
     as_of: str = "none"
     """A date or time (a TOML date is its ISO 8601 text here), `release` or `none`."""
+    as_of_packages: dict[Project, str] = {}
+    """A cutoff of its own for a project: a date, or `none`."""
     platforms: tuple[str, ...] = ("linux/amd64",)
+    cuda: Cuda | None = None
+    """Where the CUDA libraries come from."""
+    hardware: tuple[str, ...] = ()
+    """Hardware classes that this environment may run on."""
+    inputs: tuple[str, ...] = ()
+    """Data files whose hashes go into reports."""
+    build: bool = True
+    """Whether packages without a wheel may be built from their sdists."""
     policy: Policy = "numeric"
     urls: Urls = "record"
     settings: Settings = Settings()
+    probes: dict[str, str] = {}
+    """Name to `module:function`, for fingerprints."""
     image: ImageTable | None = None
 
     @property
@@ -58,25 +87,38 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", for
     @property
     def cutoff(self) -> str:
         """`none`, `release`, or a moment as RFC 3339 in UTC; UsageError (`bad-as-of`) for anything else."""
-        if self.as_of in ("none", "release"):
-            return self.as_of
-        try:
-            moment = datetime.datetime.fromisoformat(self.as_of)
-        except ValueError:
-            raise UsageError(
-                "bad-as-of",
-                "as-of is not a date.",
-                expected='"2021-05-15", an RFC 3339 time, "release" or "none"',
-                found=repr(self.as_of),
-            ) from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=datetime.UTC)
-        return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+        return cutoff_of(self.as_of)
+
+    @property
+    def package_cutoffs(self) -> dict[str, str]:
+        """Cutoffs of single projects by normalised name: `none`, or RFC 3339 in UTC; sorted."""
+        from packaging.utils import canonicalize_name
+
+        rows = {str(canonicalize_name(name)): cutoff_of(text) for name, text in self.as_of_packages.items()}
+        return dict(sorted(rows.items()))
 
     @property
     def requirements(self) -> tuple[str, ...]:
         """Frameworks and dependencies as PEP 508 requirements, sorted."""
         return tuple(sorted({*self.dependencies, *(name + spec for name, spec in self.frameworks.items())}))
+
+
+def cutoff_of(text: str) -> str:
+    """Return `none`, `release`, or a moment as RFC 3339 in UTC; UsageError (`bad-as-of`) for anything else."""
+    if text in ("none", "release"):
+        return text
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            "bad-as-of",
+            "as-of is not a date.",
+            expected='"2021-05-15", an RFC 3339 time, "release" or "none"',
+            found=repr(text),
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +127,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     path: Path
     environments: dict[str, Environment]
+    """Those that are locked: abstract ones are merged into what extends them."""
+    indexes: tuple[Index, ...] = ()
+    hardware: dict[str, HardwareClass] = {}
 
     def environment(self, name: str) -> Environment:
         """Return one environment; UsageError (`unknown-env`) with the nearest names."""
@@ -169,6 +214,7 @@ def parse_manifest(path: Path, document: dict[str, Any]) -> Manifest:
                     _known_keys(
                         table[key], {f.encode_name for f in msgspec.structs.fields(kind)}, f"{where}.{key}", path
                     )
+            table = {k: [v] if k in ("from", "extends") and isinstance(v, str) else v for k, v in table.items()}
             if isinstance(table.get("as-of"), datetime.date):
                 table = {**table, "as-of": table["as-of"].isoformat()}
         try:
@@ -225,14 +271,14 @@ def _check_environment(name: str, environment: Environment, path: Path) -> None:
                 where=where,
                 hint="Give credentials to uv: its keyring, netrc, or UV_INDEX_…_USERNAME and _PASSWORD.",
             )
-    if not environment.requirements and environment.from_ is None:
+    if not environment.requirements and not environment.from_:
         raise UsageError(
             "bad-manifest",
             f"Environment {name!r} asks for nothing.",
             where=where,
             expected="from, frameworks or dependencies",
         )
-    if environment.groups and Path(environment.from_ or "").name != "pyproject.toml":
+    if environment.groups and not any(Path(name).name == "pyproject.toml" for name in environment.from_):
         raise UsageError(
             "bad-manifest", "groups are those of a pyproject.toml.", where=where, expected='from = "pyproject.toml"'
         )

@@ -61,7 +61,7 @@ def locate(
         Resolution(
             requirements=tuple(f"{name}=={version}" for name, version, _ in pins),
             python=lock.python,
-            machine=platform.machine,
+            platform=platform,
             glibc=glibc,
             cutoff=cutoff,
             no_deps=True,
@@ -194,7 +194,7 @@ def resolve_files(
         Resolution(
             requirements=tuple(sorted(requirements)),
             python=python,
-            machine=platform.machine,
+            platform=platform,
             glibc=glibc,
             cutoff=cutoff,
         )

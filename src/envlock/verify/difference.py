@@ -142,7 +142,7 @@ def _settings(old: Lock, new: Lock) -> Iterator[Change]:
 
 def _base(old: Lock, new: Lock) -> Iterator[Change]:
     one, other = old.base, new.base
-    recipe = [base.recipe if base else "" for base in (one, other)]
+    recipe = [(base.recipe or (base.image.reference if base.image else "")) if base else "" for base in (one, other)]
     if recipe[0] != recipe[1]:
         yield _change(
             "image", "base", recipe[0], recipe[1], "Another base brings another operating system.", "compat", _OS_RANK
