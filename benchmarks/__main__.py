@@ -1,4 +1,4 @@
-"""Runs every benchmark on this repository's tf25, one after another, and prints what they print.
+"""Runs every benchmark, most of them on this repository's tf25, one after another, and prints what they print.
 
 python -m benchmarks [--rounds 3]
 """
@@ -55,6 +55,7 @@ def main() -> None:
     wheel = Cache().get(package.wheels[0].sha256, package.wheels[0].name)
     python = sys.executable
     start_up(rounds)
+    run("Lock", python, HERE / "lock.py", "--rounds", rounds)
     run("Splice", python, HERE / "splice.py", wheel, "--rounds", rounds)
     run("Bytecode", python, HERE / "bytecode.py", wheel, "--lock", LOCK, "--rounds", rounds)
     run("Verify", python, HERE / "verify.py", "tf25", "--image", "oci:.envlock/images/tf25", "--rounds", rounds)

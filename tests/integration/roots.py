@@ -6,10 +6,13 @@ import datetime
 import functools
 from pathlib import Path
 
+from envlock.adapters.apt import apt_here
 from envlock.adapters.bytecode import RootCompiler
 from envlock.adapters.cache import Cache
 from envlock.adapters.debian import Mirrors
 from envlock.adapters.http import Http
+from envlock.adapters.registry import OciRegistry
+from envlock.adapters.registry_session import Session
 from envlock.adapters.sandbox import NamespaceSandbox
 from envlock.adapters.uv import Uv
 from envlock.locking.base import resolve_base
@@ -33,6 +36,8 @@ def edges() -> Edges:
         downloads=downloads,
         artifacts=Cache(),
         archives=Mirrors(downloads),
+        registry=OciRegistry(Session()),
+        solver=apt_here,
         sandbox=sandbox,
         compiler=lambda root, interpreter: RootCompiler(sandbox, root, interpreter),
         progress=NoProgress(),
@@ -48,7 +53,7 @@ def resolved(recipe: str) -> Base:
         load_recipe(recipe, packaged_recipe_folders()),
         [PLATFORM],
         at.archives,
-        lambda deb: fetch_debs([deb], archives=at.archives, artifacts=at.artifacts, progress=at.progress)[deb.sha256],
+        lambda deb, archives: fetch_debs([deb], archives=archives, artifacts=at.artifacts, progress=at.progress)[deb.sha256],
         now=at.now,
         with_build_packages=True,
         progress=at.progress,

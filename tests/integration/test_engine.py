@@ -49,7 +49,7 @@ def test_an_image_is_loaded_then_only_tagged(tmp_path: Path, engine: str) -> Non
         assert client.platform == AMD64
         assert client.load(image, platform, ["envlock-test:one"], progress=sent) == platform.image_id
         assert client.load(image, platform, ["envlock-test:two", "localhost:5000/x/y:three"], progress=sent)
-        rows = client._api.inspect_image("envlock-test:two")
+        rows = client.api.inspect_image("envlock-test:two")
     assert sent.totals == [archive_size(platform)]
     assert rows["Id"] == platform.image_id
     assert rows["RepoTags"] == ["envlock-test:one", "envlock-test:two", "localhost:5000/x/y:three"]
@@ -65,7 +65,7 @@ def test_layers_that_the_engine_has_are_not_sent_again(tmp_path: Path, engine: s
     with Engine(engine) as client:
         client.load(one, one.of(AMD64), ["envlock-test:a"], progress=sent)
         client.load(two, two.of(AMD64), ["envlock-test:b"], progress=sent)
-        rows = client._api.inspect_image("envlock-test:b")
+        rows = client.api.inspect_image("envlock-test:b")
     common = {layer.digest for layer in two.of(AMD64).layers[:2]}
     assert sent.totals[1] == archive_size(two.of(AMD64), common)
     assert rows["RootFS"]["Layers"] == [layer.diff_id for layer in two.of(AMD64).layers]

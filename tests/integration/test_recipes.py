@@ -12,11 +12,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from envlock.adapters.apt import apt_here
 from envlock.image.base import base_members
 from envlock.image.root import remove, unpack
+from envlock.locking.base import resolve_base
 from envlock.model.lock import Base
+from envlock.model.recipe import load_recipe, packaged_recipe_folders
 from envlock.operations.fetch import fetch_debs
 from tests.integration.roots import PLATFORM, edges, resolved
 
@@ -233,3 +237,29 @@ def tls_server(chain: Path, key: Path) -> Iterator[int]:
         finally:
             stop.set()
             thread.join()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_apt_and_the_closure_choose_the_same_packages(recipe: str) -> None:
+    """So that the lock of a recipe does not depend on where it was made, but for the solver's name."""
+    at = edges()
+    solver = apt_here()
+    if solver is None:
+        pytest.skip("there is no apt 2.0 here")
+    bases = [
+        resolve_base(
+            load_recipe(recipe, packaged_recipe_folders()),
+            [PLATFORM],
+            at.archives,
+            lambda deb, archives: fetch_debs([deb], archives=archives, artifacts=at.artifacts, progress=at.progress)[
+                deb.sha256
+            ],
+            now=at.now,
+            with_build_packages=True,
+            solver=each,
+            progress=at.progress,
+        )
+        for each in (None, solver)
+    ]
+    assert [base.solver for base in bases] == ["closure", "apt"]
+    assert msgspec.structs.replace(bases[1], solver="closure") == bases[0]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from envlock.errors import UsageError
@@ -14,33 +16,34 @@ from envlock.formats.elf import read_elf
 from envlock.formats.wheel import open_wheel
 from envlock.locking.sdist import BuiltWheel, build_wheel
 from envlock.model.artifact import Requirement
-from envlock.operations.fetch import fetch_selected, resolve_files
-from envlock.operations.roots import build_requirements
+from envlock.model.edges import Resolution
+from envlock.operations.builds import Builds
+from envlock.operations.fetch import fetch_selected
 from tests.integration.roots import PLATFORM, edges, resolved, root_of
 
 pytestmark = pytest.mark.network
 
 RECIPE = "debian-bullseye-python3.9"
-CUTOFF = "2021-05-15T00:00:00Z"
+WANTED = Resolution(requirements=(), python="3.9", platform=PLATFORM, glibc="2.31", cutoff="2021-05-15T00:00:00Z")
+
+
+@functools.cache
+def builds() -> Builds:
+    """What resolves and builds in the recipe's root, for the whole session."""
+    return Builds(base=lambda _: resolved(RECIPE), previous=None, folder=Path(), edges=edges())
 
 
 def build(name: str, version: str, destination: Path, *, base: Path | None = None, twice: bool = False) -> BuiltWheel:
     """Build one wheel as a lock of May 2021 would."""
-    [row] = resolve_files(
-        [f"{name}=={version}"],
-        python="3.9",
-        platform=PLATFORM,
-        glibc="2.31",
-        cutoff=CUTOFF,
-        resolver=edges().resolver,
-    )
+    wanted = msgspec.structs.replace(WANTED, requirements=(f"{name}=={version}",), no_deps=True)
+    [row] = builds().resolve(wanted)
     return build_wheel(
         fetch_selected(row, edges().downloads, edges().artifacts, edges().progress),
         name=name,
         version=version,
         root=root_of(RECIPE, build=True),
         sandbox=edges().sandbox,
-        requires=build_requirements(resolved(RECIPE), "3.9", PLATFORM, CUTOFF, edges()),
+        requires=builds().requirements(WANTED, resolved(RECIPE)),
         interpreter="/usr/bin/python3.9",
         destination=destination,
         progress=edges().progress,
@@ -120,7 +123,7 @@ def test_compiler_error_is_shown(tmp_path: Path) -> None:
             version="1.0",
             root=root_of(RECIPE, build=True),
             sandbox=edges().sandbox,
-            requires=build_requirements(resolved(RECIPE), "3.9", PLATFORM, CUTOFF, edges()),
+            requires=builds().requirements(WANTED, resolved(RECIPE)),
             interpreter="/usr/bin/python3.9",
             destination=tmp_path,
             progress=edges().progress,

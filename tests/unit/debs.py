@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from envlock.errors import UsageError
 from envlock.model.artifact import Deb, Suite
@@ -169,6 +170,10 @@ class Pool:
         """Copy a package."""
         destination.write_bytes(self.files[(deb.archive, deb.path)])
 
+    def ask(self, deb: Deb) -> None:
+        """Look a package up."""
+        self.index(deb.archive, deb.path, limit=deb.size)
+
     def at(self, suites: Iterable[Suite]) -> Pool:
         """Return the same pool at any time."""
         return self
@@ -182,6 +187,10 @@ class Signer:
 
         self._secret = Tsk.generate("Test archive <archive@example.com>")
         self.cert = self._secret.extract_certificate()
+
+    def expiring(self, moment: datetime) -> Any:
+        """Return the certificate with an end of its life, which the key itself does not know of."""
+        return self.cert.set_expiration(expiration=moment, certifier=self._secret.certifier())
 
     def sign(self, text: str) -> bytes:
         """Return the text signed in the clear, as an InRelease is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_init(tmp_path: Path) -> None:
     done = envlock(tmp_path, "init", "--python", "3.11")
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "envlock.toml").read_text()
-    assert '[env.train]\npython = "3.11"\nfrom = "requirements.txt"\n' in text
+    assert tomllib.loads(text)["env"]["train"]["from"] == "requirements.txt"
     assert 'base = "debian-bookworm-python3.11"' in text
     assert "[manifest-exists]" in envlock(tmp_path, "init").stderr
     assert envlock(tmp_path, "lock", "--check").returncode == 2

@@ -38,7 +38,7 @@ class Web:
         return self.files[url]
 
     def get_range(self, url: str, start: int, end: int) -> bytes:
-        raise LookupError(url)
+        return self.get(url, limit=1 << 20)[start:end]
 
     def download(self, url: str, destination: Path, *, sha256: str, size: int | None, progress: Task) -> None:
         body = self.get(url, limit=1 << 20)
@@ -77,6 +77,27 @@ def test_a_source_by_date_is_used_at_the_time_of_the_suites(tmp_path: Path) -> N
         for date in ("2025-08-09T09:16:30Z", "2026-09-12T09:27:08Z")
     ]
     assert fetch(source.at(suites), tmp_path) == BODY
+
+
+def test_a_package_that_came_in_with_the_locked_suites_is_found_a_day_later(tmp_path: Path) -> None:
+    """The snapshot before a release file is older than what the file lists; {sha256} needs no time."""
+    path = "pool/main/s/sample_1.0%2Bb1_amd64.deb"
+    web = Web({f"https://snapshot.example.com/20260913T092708Z/{path}": BODY})
+    suite = Suite(archive="debian", suite="bullseye", date="2026-09-12T09:27:08Z", sha256="0" * 64, signer="A")
+    source = mirrors(web, "https://live.example.com/{path} https://snapshot.example.com/{timestamp}/{path}").at([suite])
+    assert fetch(source, tmp_path) == BODY
+    assert [url.split("/")[3] for url in web.asked] == ["pool", "20260912T092708Z", "20260913T092708Z"]
+
+
+def test_whether_a_package_is_still_there_can_be_asked() -> None:
+    """Of all sources in order, without fetching it."""
+    path = "pool/main/s/sample_1.0%2Bb1_amd64.deb"
+    templates = "https://one.example.com/{path} https://two.example.com/{path}"
+    mirrors(Web({f"https://two.example.com/{path}": BODY}), templates).ask(DEB)
+    with pytest.raises(UsageError, match="deb-gone"):
+        mirrors(Web({}), templates).ask(DEB)
+    with pytest.raises(UsageError, match="no-debian-source"):
+        mirrors(Web({})).ask(DEB)
 
 
 def test_other_bytes_on_one_mirror_do_not_stop_the_next(tmp_path: Path) -> None:

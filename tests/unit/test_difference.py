@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from envlock.model.hardware import AcceleratorClass, Facts, HardwareClass
 from envlock.model.lock import LockFile, Settings
 from envlock.operations.diff import diff_locks, exit_code_of
 from envlock.report.difference import difference_json, difference_text
@@ -86,6 +88,42 @@ def test_exit_code_only_when_asked(locks: tuple[LockFile, LockFile]) -> None:
     """Like git diff: 0 for differing locks unless --exit-code is given."""
     difference = diff_locks(*locks)
     assert (exit_code_of(difference, exit_code=False), exit_code_of(difference, exit_code=True)) == (0, 1)
+
+
+def test_facts_and_classes_of_hardware(locks: tuple[LockFile, LockFile]) -> None:
+    """Another CUDA or cuDNN changes results; drivers, targets and classes change where it runs."""
+    old, new = (
+        msgspec.structs.replace(
+            locks[0],
+            lock=msgspec.structs.replace(
+                locks[0].lock,
+                facts=Facts(cuda=cuda, cudnn="9.1.0", gpu_targets=("sm_80", target), minimum_driver=driver),
+                hardware={"gpu": HardwareClass(accelerator=AcceleratorClass(kind="nvidia", models=models))},
+            ),
+        )
+        for cuda, target, driver, models in (
+            ("12.8", "sm_90", "525.60.13", ("A100", "V100")),
+            ("13.0", "sm_120", "580.65.06", ("A100",)),
+        )
+    )
+    found = [(c.area, c.subject, c.impact, c.before, c.after) for c in diff_locks(old, new).changes]
+    assert found == [
+        ("accelerator", "CUDA", "results", "12.8", "13.0"),
+        ("accelerator", "GPU targets", "compat", "sm_80 sm_90", "sm_80 sm_120"),
+        ("accelerator", "minimum driver", "compat", "525.60.13", "580.65.06"),
+        (
+            "lock",
+            "hardware.gpu",
+            "compat",
+            "accelerator nvidia, models A100 or V100",
+            "accelerator nvidia, models A100",
+        ),
+    ]
+    (added,) = diff_locks(
+        locks[0],
+        msgspec.structs.replace(locks[0], lock=msgspec.structs.replace(locks[0].lock, cuda="wheels")),
+    ).changes
+    assert (added.subject, added.kind, added.after) == ("cuda", "added", "wheels")
 
 
 def test_same_version_from_another_wheel(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,3 +112,15 @@ def test_a_release_without_what_it_must_say_is_refused(signer: Signer, field: st
 def test_the_shipped_keys_are_those_of_three_releases() -> None:
     """Automatic, security and stable keys of bullseye, bookworm and trixie."""
     assert len(module._certificates()) == 9
+
+
+def test_a_key_vouches_for_nothing_after_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature from after the end of a key's life does not hold; one from before goes on to."""
+    made = Signer()
+    before = made.sign(TEXT)
+    time.sleep(2.1)  # times in OpenPGP are whole seconds, and a key cannot end before it begins
+    cert = made.expiring(datetime.now(UTC) - timedelta(seconds=1))
+    monkeypatch.setattr(module, "_certificates", lambda: (cert,))
+    assert read(before).suite.signer == made.cert.fingerprint.upper()
+    with pytest.raises(IntegrityError, match="bad-signature"):
+        read(made.sign(TEXT))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -29,7 +30,7 @@ class Mirrors:
         *,
         environment: Mapping[str, str] | None = None,
         apt: Path = Path("/etc/apt"),
-        timestamps: Mapping[str, str] | None = None,
+        timestamps: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Read no file yet: `environment` and `apt` are asked when something is fetched."""
         self._downloads = downloads
@@ -38,11 +39,19 @@ class Mirrors:
         self._timestamps = dict(timestamps or {})
 
     def at(self, suites: Sequence[Suite]) -> Mirrors:
-        """Return the same sources at the time of locked suites, which is what `{timestamp}` stands for."""
-        latest: dict[str, str] = {}
+        """Return the same sources at the time of locked suites, which is what `{timestamp}` stands for.
+
+        A snapshot is of some hours after the release file that it holds, and sources by date give the last one before
+        the time that they are asked for: what came in with that release itself is found a day later.
+        """
+        latest: dict[str, datetime] = {}
         for suite in suites:
-            latest[suite.archive] = max(latest.get(suite.archive, ""), suite.date)
-        stamps = {archive: re.sub(r"[-:]", "", date) for archive, date in latest.items()}
+            date = datetime.fromisoformat(suite.date)
+            latest[suite.archive] = max(latest.get(suite.archive, date), date)
+        stamps = {
+            archive: [f"{time:%Y%m%dT%H%M%SZ}" for time in (date, date + timedelta(days=1))]
+            for archive, date in latest.items()
+        }
         return Mirrors(self._downloads, environment=self._environment, apt=self._apt, timestamps=stamps)
 
     def index(self, archive: str, path: str, *, limit: int) -> bytes:
@@ -72,35 +81,51 @@ class Mirrors:
                 failures.append(error)
             else:
                 return
-        if not failures:
-            raise self._no_source(deb.archive)
         for failure in failures:
             if isinstance(failure, IntegrityError):
                 raise failure
+        raise self._missing(deb, failures)
+
+    def ask(self, deb: Deb) -> None:
+        """Raise UsageError unless a source still has a package: `deb-gone`, or why the last one did not answer."""
+        failures: list[UsageError] = []
+        for url in self._urls(deb.archive, deb.path, deb.sha256):
+            try:
+                self._downloads.get_range(url, 0, 1)
+            except LookupError:
+                return  # a server that answers, but serves no ranges
+            except UsageError as error:
+                failures.append(error)
+            else:
+                return
+        raise self._missing(deb, failures)
+
+    def _missing(self, deb: Deb, failures: Sequence[EnvlockError]) -> EnvlockError:
+        """Return the error of a package that no source gave."""
+        if not failures:
+            return self._no_source(deb.archive)
         if all(failure.reference == "not-found" for failure in failures):
-            raise UsageError(
+            return UsageError(
                 "deb-gone",
                 f"No source has {deb.name} {deb.version} any more: archives drop a version when the next one is out.",
                 where=failures[0].where,
                 expected=f"{deb.archive}/{deb.path}, sha256 {deb.sha256}",
-                hint="lock again for the newer version, or add an archive that keeps old versions, such as "
-                f"{VARIABLE}='https://snapshot.example.com/archive/{{archive}}/{{timestamp}}/{{path}}'",
+                hint="lock again for the newer version (envlock lock --os), or add an archive that keeps old versions, "
+                f"such as {VARIABLE}='https://snapshot.example.com/archive/{{archive}}/{{timestamp}}/{{path}}'",
             )
-        raise next(failure for failure in failures if failure.reference != "not-found")
+        return next(failure for failure in failures if failure.reference != "not-found")
 
     def _urls(self, archive: str, path: str, sha256: str | None) -> Iterator[str]:
         # As apt does: a plus sign in a path would be a space to some object stores.
-        values = {
-            "archive": archive,
-            "path": quote(path, safe="/~"),
-            "sha256": sha256,
-            "timestamp": self._timestamps.get(archive),
-        }
+        fixed = {"archive": archive, "path": quote(path, safe="/~"), "sha256": sha256}
         for template in self._templates(archive):
             names = set(_PLACEHOLDER.findall(template))
-            if any(values[name] is None for name in names):
+            stamps = self._timestamps.get(archive, ()) if "timestamp" in names else ("",)
+            if "sha256" in names and sha256 is None:
                 continue
-            yield _PLACEHOLDER.sub(lambda match: str(values[match[1]]), template)
+            for stamp in stamps:
+                values = fixed | {"timestamp": stamp}
+                yield _PLACEHOLDER.sub(lambda match, values=values: str(values[match[1]]), template)  # type: ignore[misc]
 
     def _templates(self, archive: str) -> list[str]:
         own = self._environment.get(VARIABLE, "").split()

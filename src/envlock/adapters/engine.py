@@ -50,7 +50,7 @@ class Engine:
                 "no-engine",
                 "No Docker Engine answers.",
                 where=self._url or "DOCKER_HOST, or docker's current context",
-                found=_reason(error),
+                found=reason_of(error),
                 hint="Start Docker, set DOCKER_HOST, or write the image elsewhere: -o oci:DIR, -o docker-archive:FILE.",
             ) from error
         return self
@@ -85,9 +85,9 @@ class Engine:
                 self._require(image_id, platform)
             for tag in tags:
                 repository, _, label = tag.rpartition(":")
-                self._api.tag(image_id, repository, label)
+                self.api.tag(image_id, repository, label)
         except (docker.errors.DockerException, OSError) as error:
-            raise self._failed(_reason(error)) from error
+            raise self._failed(reason_of(error)) from error
         return image_id
 
     def _send(self, image: Image, platform: PlatformImage, names: Mapping[str, str], progress: Progress) -> None:
@@ -110,7 +110,7 @@ class Engine:
         with progress.task("Loading into the Docker Engine", archive_size(platform, omit), unit="bytes") as task:
             archive = _counted(docker_archive(image, platform, names, omit=omit), task)
             # To the end, for only then is the connection closed.
-            errors = [str(answer["error"]) for answer in self._api.load_image(archive) if "error" in answer]
+            errors = [str(answer["error"]) for answer in self.api.load_image(archive) if "error" in answer]
         if errors:
             raise self._failed(errors[0])
 
@@ -120,7 +120,7 @@ class Engine:
             return frozenset()  # it imports blobs, and needs them all
         wanted = [layer.diff_id for layer in platform.layers]
         common = 0
-        for row in self._api.images(all=True):
+        for row in self.api.images(all=True):
             found = self._layers_of(row["Id"])
             same = [one == other for one, other in zip(wanted, found, strict=False)]
             common = max(common, same.index(False) if False in same else len(same))
@@ -132,7 +132,7 @@ class Engine:
         import docker
 
         try:
-            return self._api.inspect_image(image_id).get("RootFS", {}).get("Layers") or ()
+            return self.api.inspect_image(image_id).get("RootFS", {}).get("Layers") or ()
         except docker.errors.NotFound:  # removed meanwhile
             return ()
 
@@ -140,7 +140,7 @@ class Engine:
         import docker
 
         with contextlib.suppress(docker.errors.NotFound):
-            self._api.inspect_image(image_id)
+            self.api.inspect_image(image_id)
             return True
         return False
 
@@ -168,7 +168,8 @@ class Engine:
         return ["driver-type", "io.containerd.snapshotter.v1"] in (self._facts.get("DriverStatus") or [])
 
     @property
-    def _api(self) -> Any:
+    def api(self) -> Any:
+        """docker's client of the Engine, while the context is open."""
         if self._client is None:
             raise ValueError("an Engine is used as a context")
         return self._client.api
@@ -231,7 +232,7 @@ def _counted(archive: Iterator[bytes], task: Task) -> Iterator[bytes]:
         task.advance(len(chunk))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return the innermost cause, without the addresses of objects in between."""
     explanation = getattr(error, "explanation", None)
     if explanation:

@@ -1,62 +1,110 @@
-"""The one HTTP client: streamed downloads checked by digest, and range requests."""
+"""The one HTTP client: streamed downloads checked by digest, range requests, credentials for those they are for."""
 
 from __future__ import annotations
 
 import contextlib
+import datetime
+import email.utils
 import errno
 import hashlib
 import os
 import re
+import ssl
 import threading
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
+import msgspec
 import urllib3
 from urllib3.util import Retry, Timeout
 
+from envlock.adapters.credentials import Credentials, redact
 from envlock.errors import IntegrityError, UsageError
 from envlock.model.edges import Task
+from envlock.model.index import url_origin, without_login
 
 _PIECE = 1 << 18
 _ATTEMPTS = 4
+_HOPS = 10
+_BUSY = (429, 500, 502, 503, 504)
+_REFUSED = (401, 403, 404)
+"""What servers answer to those who did not say who they are; some hide with 404 that there is anything."""
+_LONGEST_WAIT = 30
+"""Seconds of a Retry-After that are waited; a longer one is told."""
 _CONNECTION = re.compile(r"<[^>]*>: |^\('|', .*$|^[A-Za-z]+\([^)]*\): ")
 """What urllib3 says of its own objects around a cause."""
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
 
+__all__ = ["Http", "Page", "redact"]
 
-def redact(url: str) -> str:
-    """Return a URL without user name and password, query or fragment, fit for messages and logs."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.port:
-        host += f":{parts.port}"
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """A small answer whole."""
+
+    url: str
+    """After redirects: where relative links begin."""
+    kind: str
+    """The media type, without parameters."""
+    body: bytes
+
+
+def _trusting_context() -> ssl.SSLContext:
+    """Return what all connections verify servers by: urllib3 alone would read the bundle again for each of them."""
+    context = urllib3.util.create_urllib3_context()
+    bundle = next((path for name in _BUNDLES if (path := os.environ.get(name)) and Path(path).is_file()), None)
+    if bundle is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(bundle)
+    return context
 
 
 class Http:
     """urllib3 with this machine's proxies and certificate bundle; implements `model.edges.Downloads`."""
 
-    def __init__(self, *, offline: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        offline: bool = False,
+        credentials: Credentials | None = None,
+        insecure_hosts: tuple[str, ...] = (),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._offline = offline
-        retry = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
-        bundle = next((path for name in _BUNDLES if (path := os.environ.get(name)) and Path(path).is_file()), None)
-        self._options = {"retries": retry, "timeout": Timeout(connect=20, read=60), "ca_certs": bundle, "maxsize": 16}
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._credentials = credentials or Credentials()
+        self._insecure = {_host_and_port(host) for host in insecure_hosts}
+        self._sleep = sleep
+        # Statuses and redirects are dealt with here; urllib3 tries again where the connection itself failed.
+        retry = Retry(total=4, other=1, status=0, backoff_factor=0.5, respect_retry_after_header=False)
+        self._options = {"retries": retry, "timeout": Timeout(connect=20, read=60), "maxsize": 16}
+        self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
+        self._pools_guard = threading.Lock()
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)
         bypass = urllib.request.proxy_bypass(parts.hostname or "")
         proxy = None if bypass else urllib.request.getproxies().get(parts.scheme)
-        if proxy not in self._pools:
-            self._pools[proxy] = (
-                urllib3.ProxyManager(proxy, **self._options) if proxy else urllib3.PoolManager(**self._options)  # type: ignore[arg-type]
-            )
-        return self._pools[proxy]
+        host = (parts.hostname or "").lower()
+        insecure = bool({host, f"{host}:{parts.port or 443}"} & self._insecure)
+        with self._pools_guard:
+            if (proxy, insecure) not in self._pools:
+                trust = {"cert_reqs": "CERT_NONE"} if insecure else {"ssl_context": _trusting_context()}
+                options = {**self._options, **trust}
+                if insecure:
+                    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+                self._pools[proxy, insecure] = (
+                    urllib3.ProxyManager(without_login(proxy), proxy_headers=_login_of(proxy), **options)  # type: ignore[arg-type]
+                    if proxy
+                    else urllib3.PoolManager(**options)  # type: ignore[arg-type]
+                )
+            return self._pools[proxy, insecure]
 
     @contextlib.contextmanager
-    def _open(self, url: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+    def _open(self, url: str, headers: dict[str, str]) -> Iterator[tuple[str, urllib3.BaseHTTPResponse]]:
+        """Yield the answer and the URL that gave it in the end; UsageError for every status from 400 on."""
         if self._offline:
             raise UsageError(
                 "offline",
@@ -64,40 +112,70 @@ class Http:
                 where=redact(url),
                 hint="Leave --offline out.",
             )
-        parts = urlsplit(url)
         sent = {"Accept-Encoding": "identity", "User-Agent": "envlock", **headers}
-        if parts.username:
-            sent |= urllib3.make_headers(basic_auth=f"{parts.username}:{parts.password or ''}")
-            url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        for _ in range(_HOPS):
+            response = self._patiently(url, sent)
+            try:
+                location = response.headers.get("Location")
+                if response.status in (301, 302, 303, 307, 308) and location:
+                    target = urljoin(without_login(url), location)
+                    # Within one origin the credentials of the URL itself go on; another server is never told them.
+                    own = urlsplit(url).netloc.rpartition("@")[0]
+                    if own and url_origin(target) == url_origin(url) and "@" not in urlsplit(target).netloc:
+                        target = target.replace("://", f"://{own}@", 1)
+                    url = target
+                    continue
+                if response.status >= 400:
+                    raise _refusal(url, response)
+                yield without_login(url), response
+                return
+            finally:
+                response.close()
+        raise UsageError("fetch-failed", f"The server redirects more than {_HOPS} times.", where=redact(url))
+
+    def _patiently(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        """Ask until the server is not busy, with credentials once it refuses to answer without."""
+        pair, asked = self._credentials.for_url(url), False
+        for attempt in range(1, _ATTEMPTS + 1):
+            response = self._request(url, headers, pair)
+            if response.status in _REFUSED and not asked and (pair is None or response.status == 401):
+                asked, other = True, self._credentials.after_refusal(url)
+                if other is not None and other != pair:
+                    response.close()
+                    pair, response = other, self._request(url, headers, other)
+            wait = _retry_after(response)
+            if response.status not in _BUSY or attempt == _ATTEMPTS or (wait or 0) > _LONGEST_WAIT:
+                return response
+            response.close()
+            self._sleep(wait if wait is not None else 0.5 * 2 ** (attempt - 1))
+        return response
+
+    def _request(self, url: str, headers: dict[str, str], pair: tuple[str, str] | None) -> urllib3.BaseHTTPResponse:
+        bare = without_login(url)
+        if pair is not None:
+            headers = headers | urllib3.make_headers(basic_auth=":".join(pair))
         try:
-            response = self._pool(url).request("GET", url, headers=sent, preload_content=False)
+            return self._pool(bare).request("GET", bare, headers=headers, preload_content=False, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             raise _failed(url, error) from None
-        try:
-            if response.status >= 400:
-                missing = response.status in (404, 410)
-                raise UsageError(
-                    "not-found" if missing else "fetch-failed",
-                    f"The server answered {response.status}.",
-                    where=redact(url),
-                    hint="Credentials may be missing." if response.status in (401, 403) else "",
-                )
-            yield response
-        finally:
-            response.close()
 
     def get(self, url: str, *, limit: int) -> bytes:
         """Return a small body whole."""
-        with self._open(url, {}) as response, _reading(url):
+        return self.page(url, limit=limit).body
+
+    def page(self, url: str, *, limit: int, accept: str = "*/*") -> Page:
+        """Return a small answer whole, with where it came from and what it is."""
+        with self._open(url, {"Accept": accept}) as (final, response), _reading(url):
             body = response.read(limit + 1)
+            kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if len(body) > limit:
             raise UsageError("fetch-failed", f"The answer is larger than {limit} bytes.", where=redact(url))
-        return body
+        return Page(url=final, kind=kind, body=body)
 
     def get_range(self, url: str, start: int, end: int) -> bytes:
         """Return the bytes [start, end), or the last -start bytes where start is negative (RFC 9110, 14.1.2)."""
         wanted = f"bytes={start}" if start < 0 else f"bytes={start}-{end - 1}"
-        with self._open(url, {"Range": wanted}) as response, _reading(url):
+        with self._open(url, {"Range": wanted}) as (_, response), _reading(url):
             if response.status != 206:
                 raise LookupError(f"{redact(url)} does not serve ranges")
             size = -start if start < 0 else end - start
@@ -120,7 +198,7 @@ class Http:
             with part.open("wb") as file:
                 for attempt in range(1, _ATTEMPTS + 1):
                     headers = {"Range": f"bytes={done}-"} if done else {}
-                    with self._open(url, headers) as response:
+                    with self._open(url, headers) as (_, response):
                         if done and response.status != 206:
                             file.seek(0)
                             file.truncate()
@@ -128,6 +206,8 @@ class Http:
                             digest, done = hashlib.sha256(), 0
                         try:
                             for piece in response.stream(_PIECE):
+                                if not done:
+                                    _refuse_web_page(url, response, piece)
                                 file.write(piece)
                                 digest.update(piece)
                                 done += len(piece)
@@ -152,6 +232,67 @@ class Http:
             raise
         finally:
             part.unlink(missing_ok=True)
+
+
+def _login_of(proxy: str) -> dict[str, str]:
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return {}
+    return dict(urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}"))
+
+
+def _host_and_port(text: str) -> str:
+    """Return what pip and uv let a trusted host be, a host, host:port or URL, as the first or second of them."""
+    return (urlsplit(text).netloc if "://" in text else text).rpartition("@")[2].lower()
+
+
+def _retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
+    """Return the seconds that the server asks to wait (RFC 9110, 10.2.3), or None."""
+    text = response.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.datetime.now(datetime.UTC)).total_seconds())
+
+
+def _refuse_web_page(url: str, response: urllib3.BaseHTTPResponse, start: bytes) -> None:
+    """Say that a server sent a page, such as a proxy's or a login's, where a file should be; its digest says less."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind == "text/html" and start.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<head")):
+        raise UsageError(
+            "web-page",
+            "The server sent a web page where a file should be.",
+            where=redact(url),
+            found=kind,
+            hint="A proxy or a login page may stand before the index: open the URL in a browser, and give credentials.",
+        )
+
+
+def _refusal(url: str, response: urllib3.BaseHTTPResponse) -> UsageError:
+    status, wait = response.status, _retry_after(response)
+    reference, hint = "fetch-failed", ""
+    if status == 401:
+        reference = "credentials-missing"
+        hint = (
+            "Give them in netrc, as UV_INDEX_<NAME>_USERNAME and _PASSWORD, or in a keyring with "
+            "UV_KEYRING_PROVIDER=subprocess; if they were given, they are wrong."
+        )
+    elif status == 403:
+        hint = "The server knows who asks and refuses: ask its owner for access, or look for wrong credentials."
+    elif status in (404, 410):
+        reference = "not-found"
+        hint = "The file is gone or the URL is wrong; some indexes also hide so what credentials would show."
+    elif status == 429:
+        reference = "rate-limited"
+        hint = f"Wait {wait:.0f} seconds and run the command again." if wait else "Wait, and run the command again."
+    elif status >= 500:
+        hint = "The server is in trouble: run the command again later, or use a mirror."
+    return UsageError(reference, f"The server answered {status}.", where=redact(url), hint=hint)
 
 
 @contextlib.contextmanager

@@ -1,92 +1,104 @@
-"""uv, the resolver and installer: run as a child with nothing of this machine's settings but its indexes."""
+"""uv, the resolver and installer: run as a child with nothing of this machine's settings."""
 
 from __future__ import annotations
 
 import contextlib
+import datetime
+import json
 import os
 import re
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from envlock.adapters.credentials import Credentials
+from envlock.adapters.pinned import PinnedFile, PinnedPages
+from envlock.adapters.refusing_python import refusing_python
+from envlock.adapters.uv_errors import explain, failure
+from envlock.adapters.uv_settings import settings_for
 from envlock.errors import UsageError
-from envlock.model.edges import Resolution
+from envlock.model.edges import Metadata, Resolution
+from envlock.model.index import Indexes
+from envlock.model.platform import MACOS
 
 _KEPT = (
     "UV_CACHE_DIR",
     "UV_CONCURRENT_DOWNLOADS",
-    "UV_DEFAULT_INDEX",
-    "UV_EXTRA_INDEX_URL",
+    "UV_HTTP_RETRIES",
     "UV_HTTP_TIMEOUT",
-    "UV_INDEX",
-    "UV_INDEX_URL",
-    "UV_INSECURE_HOST",
-    "UV_KEYRING_PROVIDER",
     "UV_NATIVE_TLS",
     "UV_SYSTEM_CERTS",
 )
-"""Where packages come from and how they are reached; nothing that changes what is chosen."""
+"""How packages are reached; nothing that changes what is chosen, and no index: those are handed over."""
 _SCRUBBED = re.compile(r"(UV|PIP|PYTHON|CONDA)(_.*)?|PYTHON[A-Z]+|VIRTUAL_ENV.*")
-_TARGETS = (17, 28, *range(31, 41))
-"""The glibc 2.x that uv has platform names for."""
-_CREDENTIALS = re.compile(r"(?<=://)\S+@|(?<=\?)[^\s`')]+")
-"""User names and passwords of URLs, up to the last @, and their queries."""
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment without what would steer uv or Python, its indexes excepted."""
+    """Return this process's environment without what would steer uv or Python."""
     kept = {k: v for k, v in os.environ.items() if k in _KEPT or not _SCRUBBED.fullmatch(k)}
-    return kept | {"UV_NO_CONFIG": "1", "NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    return kept | {
+        "MACOSX_DEPLOYMENT_TARGET": MACOS,
+        "NO_COLOR": "1",
+        "UV_NO_CONFIG": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
 
 
 class Uv:
-    """Runs the uv that is installed beside envlock; implements `model.edges.Resolver`."""
+    """Runs the uv that is installed beside envlock; implements `model.edges.Resolver` and `model.edges.Installer`.
 
-    def __init__(self, *, offline: bool = False) -> None:
+    Args:
+        offline: use nothing but uv's cache.
+        indexes: every index that may be asked; PyPI where there is none.
+        credentials: of those indexes; uv gets them by its environment.
+        pinned: the pages of projects that come from one index alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        offline: bool = False,
+        indexes: Indexes | None = None,
+        credentials: Credentials | None = None,
+        pinned: PinnedPages | None = None,
+    ) -> None:
         self._offline = offline
-
-    def _run(self, arguments: Sequence[str], *, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        from uv import find_uv_bin
-
-        command = [find_uv_bin(), *arguments, "--no-progress", *(["--offline"] if self._offline else [])]
-        return subprocess.run(command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, check=False)
+        self._indexes = indexes or Indexes()
+        self._credentials = credentials or Credentials(self._indexes)
+        self._pinned = pinned
 
     def resolve(self, wanted: Resolution) -> list[Mapping[str, Any]]:
-        """Resolve for one platform and return the pylock's packages as uv writes them.
+        """Resolve for one platform and return the pylock's packages as uv writes them, see `model.edges.Resolver`.
 
-        Raises UsageError: `unsatisfiable` with uv's own explanation and hint, or `resolver-failed`.
+        No code of a source distribution runs: one that does not say what it requires is MetadataUnknownError. Other
+        errors are those of `uv_errors.explain`.
         """
         with tempfile.TemporaryDirectory(prefix="envlock-") as name:
             folder = Path(name)
+            settings = settings_for(
+                self._indexes,
+                self._credentials,
+                self._pinned,
+                folder,
+                cutoff=wanted.cutoff,
+                package_cutoffs=wanted.package_cutoffs,
+            )
+            configuration = folder / "uv.toml"
+            configuration.write_text(settings.text + "".join(map(_metadata_table, wanted.metadata)), "utf-8")
             output = folder / "pylock.toml"
             if wanted.previous is not None:
                 output.write_bytes(wanted.previous)
-            sources = []
-            if wanted.requirements:
-                (folder / "requirements.in").write_text("".join(f"{line}\n" for line in wanted.requirements), "utf-8")
-                sources.append(str(folder / "requirements.in"))
-            sources += [str(path) for path in wanted.files]
-            arguments = ["pip", "compile", *sources, "--format", "pylock.toml", "-o", str(output)]
-            arguments += ["--no-header", "--no-annotate", "--quiet", "--python-version", wanted.python]
-            arguments += ["--python-platform", _target(wanted.platform.machine, wanted.glibc)]
-            for group in wanted.groups:
-                arguments += ["--group", f"{wanted.files[0]}:{group}"]
-            if wanted.cutoff is not None:
-                arguments += ["--exclude-newer", wanted.cutoff]
-            if wanted.no_deps:
-                arguments.append("--no-deps")
-            if wanted.upgrade:
-                arguments.append("--upgrade")
-            for project in wanted.upgrade_packages:
-                arguments += ["--upgrade-package", project]
-            result = self._run(arguments, cwd=wanted.folder)
+            arguments = ["pip", "compile", *_asked(wanted, folder), "--format", "pylock.toml", "-o", str(output)]
+            arguments += ["--no-header", "--no-annotate", "--quiet", "--config-file", str(configuration)]
+            arguments += ["--python", str(refusing_python()), "--no-build-isolation"]
+            result = self._run(arguments, cwd=wanted.folder, environment=settings.environment)
             if result.returncode != 0:
-                raise _explain(result, wanted, name)
-            packages: list[Mapping[str, Any]] = tomllib.loads(output.read_text("utf-8")).get("packages", [])
-            return packages
+                raise explain(failure(result.returncode, result.stderr, name), wanted)
+            packages: list[dict[str, Any]] = tomllib.loads(output.read_text("utf-8")).get("packages", [])
+        return [_completed(package, settings.files) for package in packages]
 
     def make_venv(self, venv: Path, python: str) -> None:
         """Make a virtual environment of CPython `python` (a feature version or an interpreter's path)."""
@@ -100,7 +112,7 @@ class Uv:
             raise UsageError(
                 "no-interpreter",
                 f"No CPython {python} was found on this machine.",
-                found=_tail(result.stderr).partition("\n")[0],
+                found=failure(result.returncode, result.stderr).explanation.partition("\n")[0],
                 hint=f"Give its path with --python, or install it: uv python install {python}",
             )
 
@@ -110,21 +122,88 @@ class Uv:
         Files are copied, not linked: an edit in the environment must not reach uv's cache.
         """
         with tempfile.TemporaryDirectory(prefix="envlock-") as name:
-            listed = Path(name) / "requirements.txt"
-            listed.write_text("".join(f"{line}\n" for line in requirements), "utf-8")
-            arguments = ["pip", "sync", str(listed), "--python", str(venv), "--no-index", "--find-links", str(wheels)]
+            listed = _listed(Path(name) / "requirements.txt", requirements)
+            arguments = ["pip", "sync", listed, "--python", str(venv), "--no-index", "--find-links", str(wheels)]
             arguments += ["--require-hashes", "--link-mode", "copy", "--allow-empty-requirements", "--quiet"]
             result = self._run([*arguments, *(["--reinstall"] if reinstall else [])])
         if result.returncode != 0:
             raise UsageError(
-                "install-failed", "uv could not install the locked wheels.", where=str(venv), found=_tail(result.stderr)
+                "install-failed",
+                "uv could not install the locked wheels.",
+                where=str(venv),
+                found=failure(result.returncode, result.stderr).explanation,
             )
 
+    def _run(
+        self, arguments: Sequence[str], *, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        from uv import find_uv_bin
 
-def _target(machine: str, glibc: str) -> str:
-    """Return the newest of uv's targets that a glibc can run; `locking.select` applies the exact version."""
-    minor = int(glibc.split(".")[1])
-    return f"{machine}-manylinux_2_{max(known for known in _TARGETS if known <= max(minor, _TARGETS[0]))}"
+        command = [find_uv_bin(), *arguments, "--no-progress", *(["--offline"] if self._offline else [])]
+        env = clean_environment() | dict(environment or {})
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+def _asked(wanted: Resolution, folder: Path) -> list[str]:
+    """Return the arguments that say what is wanted, lists written below `folder`."""
+    arguments = [_listed(folder / "requirements.in", wanted.requirements)] if wanted.requirements else []
+    arguments += [str(path) for path in wanted.files]
+    arguments += ["--python-version", wanted.python]
+    arguments += ["--python-platform", wanted.platform.uv_target(wanted.glibc)]
+    if wanted.constraints:
+        arguments += ["--constraints", _listed(folder / "constraints.txt", wanted.constraints)]
+    if wanted.overrides:
+        arguments += ["--overrides", _listed(folder / "overrides.txt", wanted.overrides)]
+    for extra in wanted.extras:
+        arguments += ["--extra", extra]
+    for group in wanted.groups:
+        arguments += ["--group", f"{_pyproject(wanted.files)}:{group}"]
+    if wanted.no_deps:
+        arguments.append("--no-deps")
+    if not wanted.sdists:
+        arguments.append("--no-build")
+    if wanted.upgrade:
+        arguments.append("--upgrade")
+    for project in wanted.upgrade_packages:
+        arguments += ["--upgrade-package", project]
+    return arguments
+
+
+def _listed(path: Path, lines: Iterable[str]) -> str:
+    """Write a requirements file, one line each, and return its path."""
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return str(path)
+
+
+def _metadata_table(metadata: Metadata) -> str:
+    """Return uv's setting that stands in for the metadata of one release."""
+    rows: list[tuple[str, Any]] = [
+        ("name", metadata.name),
+        ("version", metadata.version),
+        ("requires-dist", list(metadata.requires_dist)),
+        ("requires-python", metadata.requires_python),
+        ("provides-extra", list(metadata.provides_extra)),
+    ]
+    # JSON's strings and lists of strings are TOML's, but for the DEL character, which no metadata has.
+    lines = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in rows if value is not None)
+    return f"\n[[dependency-metadata]]\n{lines}"
+
+
+def _pyproject(files: Sequence[Path]) -> Path:
+    """Return the file that groups are those of."""
+    return next((path for path in files if path.name == "pyproject.toml"), files[0])
+
+
+def _completed(package: dict[str, Any], files: Mapping[str, PinnedFile]) -> dict[str, Any]:
+    """Return a package of uv's pylock with the sizes and upload times that uv was not told."""
+    rows = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
+    for row in rows:
+        known = files.get(row.get("hashes", {}).get("sha256", ""))
+        if known is not None and known.size is not None:
+            row.setdefault("size", known.size)
+        if known is not None and known.upload_time is not None:
+            row.setdefault("upload-time", datetime.datetime.fromisoformat(known.upload_time))
+    return package
 
 
 def _interpreter(version: str) -> Path | None:
@@ -140,25 +219,3 @@ def _interpreter(version: str) -> Path | None:
                 if answer.stdout.strip() == version:
                     return path
     return None
-
-
-def _tail(text: str) -> str:
-    return _CREDENTIALS.sub("***@", "\n".join(text.strip().splitlines()[-12:]))
-
-
-def _explain(result: subprocess.CompletedProcess[str], wanted: Resolution, folder: str) -> UsageError:
-    """Tell uv's errors by its exit code: 1 is unsatisfiable, 2 usage, network or parse."""
-    text = _CREDENTIALS.sub("***@", result.stderr.strip()).replace(folder + os.sep, "")
-    explanation, mark, hint = text.partition("hint:")
-    target = f"Python {wanted.python} on {wanted.platform.machine}, glibc {wanted.glibc}"
-    if result.returncode == 1:
-        return UsageError(
-            "unsatisfiable",
-            f"The requirements cannot be satisfied for {target}.",
-            found=explanation.strip(),
-            expected=f"a set of releases from before {wanted.cutoff}" if wanted.cutoff else "",
-            hint=hint.strip()
-            if mark
-            else ("Try a later as-of, or loosen a pin." if wanted.cutoff else "Loosen a pin."),
-        )
-    return UsageError("resolver-failed", "uv could not resolve.", found=explanation.strip(), hint=hint.strip())

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envlock.cli.inputs import look_at_inputs
 from envlock.cli.wiring import chosen, edges_of, manifest_here, relative, this_platform
-from envlock.errors import StaleError, UsageError
+from envlock.errors import UsageError
 
 if TYPE_CHECKING:
     from envlock.image.oci import Image
@@ -65,21 +66,18 @@ def command(
     from envlock.formats.pylock import read_lock
     from envlock.operations.image import build_image
 
-    if locked and frozen:
-        raise click.UsageError("--locked and --frozen exclude each other.")
     manifest = manifest_here()
     names = envs or tuple(name for name in sorted(manifest.environments) if manifest.environments[name].image)
     names = chosen(manifest, names)
     targets = [_parse(text) for text in outputs]
     if len(names) > 1 and any(kind == "docker-archive" for kind, _ in targets):
         raise click.UsageError("One docker-archive holds one environment: name it.")
-    edges = edges_of(ctx)
+    edges = edges_of(ctx, manifest)
     rows = []
     for name in names:
         path = manifest.lock_path(name)
         lock_file = read_lock(path)
-        if not frozen:
-            _look_at_inputs(ctx, name, strict=locked)
+        look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="building")
         image = build_image(
             lock_file,
             folder=path.parent,
@@ -118,25 +116,6 @@ def _parse(text: str) -> tuple[str, str]:
     raise UsageError("bad-output", f"--output {text!r} is not understood.", expected=_FORMS, found=text)
 
 
-def _look_at_inputs(ctx: click.Context, name: str, *, strict: bool) -> None:
-    from envlock.operations.check import check_environment
-
-    changed = check_environment(manifest_here(), name)
-    if not changed:
-        return
-    if strict:
-        raise StaleError(
-            "stale-lock",
-            f"The lock of {name!r} does not follow from its inputs.",
-            found="; ".join(changed),
-            hint=f"Run `envlock lock {name}`.",
-        )
-    if not ctx.obj["quiet"]:
-        click.secho(
-            f"warning: the lock of {name!r} is stale ({changed[0]}); building what is locked.", fg="yellow", err=True
-        )
-
-
 def _print(name: str, image: Image) -> None:
     click.secho(f"{name}: built", bold=True)
     click.echo(f"  index     {image.index.descriptor.digest}")
@@ -158,7 +137,9 @@ def _write(kind: str, where: str, image: Image, env: str, tags: Sequence[str], p
         from envlock.adapters.engine import qualified
         from envlock.image.docker_archive import write_docker_archive
 
-        platform = image.of(this_platform())
+        architecture = this_platform().architecture
+        ours = (one for one in image.platforms if one.platform.architecture == architecture)
+        platform = next(ours, image.platforms[0])
         write_docker_archive(Path(where), image, platform, {tag: qualified(tag) for tag in names}, progress=progress)
         return f"docker-archive:{where}"
     from envlock.adapters.engine import Engine

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from envlock.cli.console import style_of, width
 from envlock.cli.wiring import chosen, edges_of, manifest_here, relative
+
+if TYPE_CHECKING:
+    from envlock.model.lock import Lock, LockFile
+    from envlock.model.manifest import Manifest
+    from envlock.operations.edges import Edges
+    from envlock.operations.lock import Locked
+    from envlock.operations.upgrade import Upgrade
 
 
 @click.command("lock")
 @click.argument("envs", nargs=-1, metavar="[ENV]...")
 @click.option(
     "--check", is_flag=True, help="Only ask, offline, whether the lock still follows from its inputs (1 if not)."
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="With --check: resolve again too, and ask whether every locked file can still be had.",
 )
 @click.option("-U", "--upgrade", is_flag=True, help="Let every pin move, the base's packages too.")
 @click.option(
@@ -24,6 +40,16 @@ from envlock.cli.wiring import chosen, edges_of, manifest_here, relative
     help="Let one pin move.",
 )
 @click.option("--as-of", "as_of", metavar="DATE", help="Use this cutoff instead of the manifest's.")
+@click.option("--os", "renew_os", is_flag=True, help="Take the base's Debian packages as the archive has them now.")
+@click.option("--base", "renew_base", is_flag=True, help="Look the base up again: its tag may have moved.")
+@click.option(
+    "--from-venv",
+    "venv",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Lock exactly what is installed in this environment.",
+)
+@click.option("--no-build", is_flag=True, help="Refuse packages that have no wheel.")
+@click.option("--rebuild", is_flag=True, help="Build wheels from source again and compare them with the locked ones.")
 @click.option("--dry-run", is_flag=True, help="Say what would change and write nothing.")
 @click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the result as JSON.")
 @click.pass_context
@@ -31,94 +57,131 @@ def command(
     ctx: click.Context,
     envs: tuple[str, ...],
     *,
-    check: bool,
-    upgrade: bool,
-    packages: tuple[str, ...],
-    as_of: str | None,
-    dry_run: bool,
-    as_json: bool,
+    check: bool = False,
+    strict: bool = False,
+    upgrade: bool = False,
+    packages: tuple[str, ...] = (),
+    as_of: str | None = None,
+    renew_os: bool = False,
+    renew_base: bool = False,
+    venv: Path | None = None,
+    no_build: bool = False,
+    rebuild: bool = False,
+    dry_run: bool = False,
+    as_json: bool = False,
 ) -> int:
     """Resolve environments with uv and write lockfiles/pylock.ENV.toml.
 
     Pins stay where they are unless -U or -P lets them move. Without ENV, every environment of the manifest.
     """
-    import json
+    if strict and not check:
+        raise click.UsageError("--strict goes with --check.")
+    if check:
+        from envlock.cli.lock_check import check_locks
 
-    from envlock.operations.check import check_environment
-    from envlock.operations.lock import lock_environment, previous_lock, warnings_of, write_beside
+        return check_locks(ctx, manifest_here(), envs, strict=strict, as_json=as_json)
+
+    from envlock.model.manifest import cutoff_of
     from envlock.operations.upgrade import Upgrade
 
+    wanted = Upgrade(
+        everything=upgrade,
+        packages=packages,
+        cutoff=None if as_of is None else cutoff_of(as_of),
+        os=renew_os,
+        base=renew_base,
+        rebuild=rebuild,
+        no_build=no_build,
+    )
+    if venv is not None:
+        from envlock.cli.from_venv import lock_from_venv
+
+        return lock_from_venv(ctx, venv, envs, wanted, dry_run=dry_run, as_json=as_json)
     manifest = manifest_here()
-    names = chosen(manifest, envs)
-    rows = []
-    if check:
-        stale = False
-        for name in names:
-            changed = check_environment(manifest, name)
-            stale |= bool(changed)
-            rows.append({"env": name, "fresh": not changed, "changed": changed})
-            if not as_json:
-                click.echo(f"{name}: " + ("the lock is fresh" if not changed else "stale"))
-                for line in changed:
-                    click.echo(f"  {line}")
-                if changed:
-                    click.echo(f"  next: envlock lock {name}")
-        if as_json:
-            click.echo(json.dumps({"schema": 1, "locks": rows}, indent=2))
-        return int(stale)
-
-    from envlock.formats.pylock import parse_lock, write_lock
-    from envlock.operations.diff import diff_locks
-    from envlock.report.difference import difference_text
-
-    edges = edges_of(ctx)
-    wanted = Upgrade(everything=upgrade, packages=packages, cutoff=parse_cutoff(as_of))
-    for name in names:
-        path = manifest.lock_path(name)
-        previous = previous_lock(path)
-        lock = lock_environment(
-            manifest, name, previous=previous.lock if previous else None, upgrade=wanted, edges=edges
-        )
-        for warning in warnings_of(manifest, name, edges.now):
-            click.secho(f"warning: {warning}", fg="yellow", err=True)
-        locked = parse_lock(write_lock(lock), str(path))
-        same = previous is not None and previous.raw == locked.raw
-        if not same and not dry_run:
-            write_beside(path, locked.raw)
-        difference = diff_locks(previous, locked, before_name="before", after_name="now") if previous else None
-        rows.append(
-            {
-                "env": name,
-                "path": relative(path),
-                "digest": f"sha256:{locked.digest}",
-                "packages": len(lock.packages),
-                "unchanged": same,
-                "changes": len(difference.changes) if difference else 0,
-            }
-        )
-        if as_json:
-            continue
-        built = sum(package.build is not None for package in lock.packages)
-        parts = [
-            f"{len(lock.packages)} packages",
-            f"{built} built from source" if built else "",
-            f"{len(lock.base.packages)} Debian packages" if lock.base else "",
-            f"as of {lock.as_of}" if lock.as_of else "",
-        ]
-        state = "unchanged" if same else "would change" if dry_run else "locked"
-        click.echo(f"{name}: {state}: " + ", ".join(part for part in parts if part))
-        if difference is not None and not same:
-            click.echo(difference_text(difference, style=style_of(ctx), width=width()), nl=False)
-        click.echo(f"  {relative(path)}  sha256:{locked.digest}")
+    edges = edges_of(ctx, manifest)
+    rows = [
+        lock_one(ctx, manifest, name, wanted, edges, dry_run=dry_run, as_json=as_json)
+        for name in chosen(manifest, envs)
+    ]
     if as_json:
-        click.echo(json.dumps({"schema": 1, "locks": rows}, indent=2))
+        say_json(rows)
     return 0
 
 
-def parse_cutoff(text: str | None) -> str | None:
-    """Return --as-of as the manifest would give it."""
-    if text is None:
-        return None
-    from envlock.model.manifest import Environment
+def lock_one(
+    ctx: click.Context,
+    manifest: Manifest,
+    name: str,
+    wanted: Upgrade,
+    edges: Edges,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    pins: Lock | None = None,
+) -> dict[str, Any]:
+    """Lock one environment, write it, say what became of it, and return that as a row of `--json`.
 
-    return Environment(python="3.11", as_of=text).cutoff
+    `pins` stand in for the lock that is there where the versions to keep come from elsewhere.
+    """
+    from envlock.formats.pylock import parse_lock, write_lock
+    from envlock.operations.diff import diff_locks
+    from envlock.operations.lock import lock_environment, warnings_of, write_beside
+    from envlock.operations.previous import previous_lock
+
+    path = manifest.lock_path(name)
+    previous = previous_lock(path)
+    kept = pins or (previous.lock if previous else None)
+    locked = lock_environment(manifest, name, previous=kept, upgrade=wanted, edges=edges)
+    for warning in warnings_of(manifest, name, edges.now):
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
+    written = parse_lock(write_lock(locked.lock), str(path))
+    same = previous is not None and previous.raw == written.raw
+    if not same and not dry_run:
+        write_beside(path, written.raw)
+    difference = diff_locks(previous, written, before_name="before", after_name="now") if previous else None
+    if not as_json:
+        _say(ctx, name, locked, "unchanged" if same else "would change" if dry_run else "locked")
+        if difference is not None and not same:
+            from envlock.report.difference import difference_text
+
+            click.echo(difference_text(difference, style=style_of(ctx), width=width()), nl=False)
+        click.echo(f"  {relative(path)}  sha256:{written.digest}")
+    return _row(name, path, written, locked, same=same, changes=len(difference.changes) if difference else 0)
+
+
+def _say(ctx: click.Context, name: str, locked: Locked, state: str) -> None:
+    from envlock.report.newer import newer_text, undated_text
+
+    lock = locked.lock
+    built = sum(package.build is not None for package in lock.packages)
+    parts = [
+        f"{len(lock.packages)} packages",
+        f"{built} built from source" if built else "",
+        f"{len(lock.base.packages)} Debian packages" if lock.base and lock.base.packages else "",
+        f"CUDA {lock.facts.cuda}" if lock.facts.cuda else "",
+        f"as of {lock.as_of}" if lock.as_of else "",
+    ]
+    click.echo(f"{name}: {state}: " + ", ".join(part for part in parts if part))
+    if not ctx.obj["quiet"]:
+        click.echo(newer_text(locked.newer, env=name, style=style_of(ctx), width=width()), nl=False, err=True)
+        if lock.as_of is not None:
+            click.echo(undated_text(locked.undated), nl=False, err=True)
+
+
+def _row(name: str, path: Path, written: LockFile, locked: Locked, *, same: bool, changes: int) -> dict[str, Any]:
+    return {
+        "env": name,
+        "path": relative(path),
+        "digest": f"sha256:{written.digest}",
+        "packages": len(locked.lock.packages),
+        "unchanged": same,
+        "changes": changes,
+        "newer": [f"{row.package} {row.version}" for row in locked.newer],
+    }
+
+
+def say_json(rows: list[dict[str, Any]], **more: Mapping[str, Any] | list[dict[str, Any]]) -> None:
+    """Print what was locked."""
+    import json
+
+    click.echo(json.dumps({"schema": 1, "locks": rows, **more}, indent=2))

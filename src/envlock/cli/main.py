@@ -17,13 +17,17 @@ from envlock.errors import EnvlockError
 
 COMMANDS = {
     "init": "Write a first envlock.toml from what is here.",
+    "add": "Add requirements to the manifest, and lock.",
+    "remove": "Take requirements out of the manifest, and lock.",
     "lock": "Pin everything that decides a result, into lockfiles/.",
     "sync": "Make a local virtual environment match the lock.",
     "verify": "Prove that an environment or an image matches the lock.",
     "build": "Build the image that the lock determines.",
     "diff": "Say what differs between two locks, what changes results first.",
     "rule": "Explain a rule of verify: what it checks, and why.",
+    "merge-driver": "Merge locks in git by relocking.",
     "fetch": "Bring a lock's artifacts to this machine.",
+    "export": "Write a lock in another tool's form.",
 }
 
 
@@ -36,7 +40,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"envlock.cli.{name}").command
+        command: click.Command = importlib.import_module(f"envlock.cli.{name.replace('-', '_')}").command
         command.short_help = COMMANDS[name]
         return command
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from envlock.cli.progress import progress_for
 from envlock.errors import UsageError
-from envlock.model.manifest import Manifest, find_manifest
+from envlock.model.manifest import Manifest
+from envlock.model.manifest_parser import find_manifest
 from envlock.model.platform import Platform
-from envlock.operations.edges import Edges
+
+if TYPE_CHECKING:
+    from envlock.operations.edges import Edges
 
 
 def manifest_here() -> Manifest:
@@ -20,26 +22,46 @@ def manifest_here() -> Manifest:
     return find_manifest(Path.cwd())
 
 
-def edges_of(ctx: click.Context) -> Edges:
-    """Wire this machine's edges."""
+def edges_of(ctx: click.Context, manifest: Manifest | None = None) -> Edges:
+    """Wire this machine's edges; a manifest says which package indexes count, beside this machine's settings."""
+    from envlock.adapters.apt import apt_here
     from envlock.adapters.bytecode import RootCompiler
     from envlock.adapters.cache import Cache
+    from envlock.adapters.credentials import Credentials
     from envlock.adapters.debian import Mirrors
+    from envlock.adapters.engine import Engine
+    from envlock.adapters.engine_sandbox import AllowedSandbox, EngineSandbox
     from envlock.adapters.http import Http
+    from envlock.adapters.indexes import read_indexes
+    from envlock.adapters.pinned import PinnedPages
+    from envlock.adapters.registry import OciRegistry
+    from envlock.adapters.registry_session import Session
     from envlock.adapters.sandbox import NamespaceSandbox
     from envlock.adapters.uv import Uv
+    from envlock.cli.progress import progress_for
+    from envlock.operations.edges import Edges
 
     options: dict[str, Any] = ctx.obj
-    downloads = Http(offline=options["offline"])
-    sandbox = NamespaceSandbox()
+    indexes = read_indexes(manifest.indexes, manifest.folder) if manifest else read_indexes((), Path.cwd())
+    credentials = Credentials(indexes)
+    downloads = Http(offline=options["offline"], credentials=credentials, insecure_hosts=indexes.insecure_hosts)
+    sandbox = AllowedSandbox(NamespaceSandbox(), lambda: EngineSandbox(Engine()))
     return Edges(
-        resolver=Uv(offline=options["offline"]),
+        resolver=Uv(
+            offline=options["offline"],
+            indexes=indexes,
+            credentials=credentials,
+            pinned=PinnedPages(indexes, downloads),
+        ),
         downloads=downloads,
         artifacts=Cache(),
         archives=Mirrors(downloads),
+        registry=OciRegistry(Session(offline=options["offline"])),
+        solver=apt_here,
         sandbox=sandbox,
         compiler=lambda root, interpreter: RootCompiler(sandbox, root, interpreter),
         progress=progress_for(quiet=options["quiet"]),
+        indexes=indexes,
         now=datetime.datetime.now(datetime.UTC),
     )
 
@@ -75,7 +97,6 @@ def relative(path: Path) -> str:
 def this_platform() -> Platform:
     """Return the platform of this machine; UsageError (`unknown-platform`) where no lock can cover it."""
     import platform
+    import sys
 
-    architectures = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-    machine = platform.machine().lower()
-    return Platform.parse(f"{platform.system().lower()}/{architectures.get(machine, machine)}")
+    return Platform.of_machine(platform.machine(), sys.platform)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from envlock.errors import EnvlockError, UsageError
+from envlock.formats.lock_digests import TABLE, check_digests, digests_of
 from envlock.model.artifact import Build, Wheel
 from envlock.model.hardware import Facts, HardwareClass
 from envlock.model.lock import (
@@ -71,6 +72,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_u
     facts: Facts = Facts()
     image: ImageConfig | None = None
     base: Base | None = None
+    digests: dict[str, str] = {}
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -84,6 +86,8 @@ def write_lock(lock: Lock) -> bytes:
     for package in lock.packages:
         lines += ["", "[[packages]]", *_package(package)]
     lines += ["", *_table(lock)]
+    digests = digests_of("\n".join(lines).encode())
+    lines += _section(TABLE, dict(sorted(digests.items())))
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -221,7 +225,10 @@ def read_lock(path: Path) -> LockFile:
 
 
 def parse_lock(raw: bytes, where: str) -> LockFile:
-    """Parse the bytes of a lock; `where` names them in errors."""
+    """Parse the bytes of a lock; `where` names them in errors.
+
+    Raises UsageError (`conflict-markers`, `bad-lock`, `foreign-lock`, `newer-lock`), IntegrityError (`edited-lock`).
+    """
     from packaging.pylock import Pylock, PylockValidationError
 
     try:
@@ -229,11 +236,11 @@ def parse_lock(raw: bytes, where: str) -> LockFile:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         conflict = raw.startswith(b"<<<<<<<") or b"\n<<<<<<<" in raw
         raise UsageError(
-            "bad-lock",
+            "conflict-markers" if conflict else "bad-lock",
             "The lock has conflict markers." if conflict else "The lock is not TOML.",
             where=where,
             found=str(error),
-            hint="Keep either side, then run `envlock lock`." if conflict else "Run `envlock lock`.",
+            hint="Run `envlock lock`: it keeps the pins of both sides." if conflict else "Run `envlock lock`.",
         ) from None
     tool = document.get("tool", {})
     table = tool.get("envlock") if isinstance(tool, dict) else None
@@ -256,6 +263,8 @@ def parse_lock(raw: bytes, where: str) -> LockFile:
             found=f"schema = {schema!r}",
             hint="Upgrade envlock: uv tool upgrade envlock-ml" if newer else "Run `envlock lock`.",
         )
+    if isinstance(table.get("digests"), dict):
+        check_digests(raw, table["digests"], where)
     try:
         Pylock.from_dict(document)
         return LockFile(lock=_convert(document, table), raw=raw)
@@ -343,7 +352,7 @@ def wheels_of(lock: Lock, platform: Platform) -> list[tuple[Package, Wheel]]:
     """
     from packaging.markers import Marker
 
-    from envlock.formats.tags import environment_of, supported_by
+    from envlock.formats.tags import best_of, environment_of
 
     if platform not in lock.platforms:
         raise UsageError(
@@ -354,12 +363,12 @@ def wheels_of(lock: Lock, platform: Platform) -> list[tuple[Package, Wheel]]:
             hint=f"Add it to platforms of [env.{lock.env}] and run `envlock lock`.",
         )
     environment = environment_of(lock.python, platform)
-    supports = supported_by(platform)
     chosen = []
     for package in lock.packages:
         if package.marker and not Marker(package.marker).evaluate(environment, context="lock_file"):
             continue
-        wheel = next((wheel for wheel in package.wheels if supports(wheel.name)), None)
-        if wheel is not None:
-            chosen.append((package, wheel))
+        by_name = {wheel.name: wheel for wheel in package.wheels}
+        best = best_of(tuple(by_name), platform)
+        if best is not None:
+            chosen.append((package, by_name[best]))
     return chosen

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 
-from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import parse_wheel_filename
 
-from envlock.model.platform import Platform
+from envlock.model.platform import MACOS, Platform
 
+_UNIVERSAL = {
+    "arm64": frozenset({"universal2"}),
+    "x86_64": frozenset({"fat3", "fat64", "intel", "universal", "universal2"}),
+}
+"""Endings of macOS tags that hold several machines' code."""
 _LEGACY = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 
 
@@ -17,15 +22,15 @@ def environment_of(python: str, platform: Platform, full_version: str | None = N
     return {
         "implementation_name": "cpython",
         "implementation_version": full_version or f"{python}.0",
-        "os_name": "posix",
+        "os_name": "nt" if platform.os == "windows" else "posix",
         "platform_machine": platform.machine,
         "platform_python_implementation": "CPython",
         "platform_release": "",
-        "platform_system": "Linux",
+        "platform_system": platform.system,
         "platform_version": "",
         "python_full_version": full_version or f"{python}.0",
         "python_version": python,
-        "sys_platform": platform.os,
+        "sys_platform": platform.sys_platform,
         "extras": frozenset(),
         "dependency_groups": frozenset(),
     }
@@ -42,22 +47,42 @@ def linux_platforms(platform: Platform, glibc: str) -> Iterator[str]:
     yield f"linux_{platform.machine}"
 
 
+def platform_tags(platform: Platform, glibc: str) -> Iterator[str]:
+    """Yield the platform tags that wheels for a platform may have, the best first; `glibc` counts on Linux only."""
+    if platform.is_linux:
+        yield from linux_platforms(platform, glibc)
+    elif platform.os == "macos":
+        major, minor = (int(part) for part in MACOS.split("."))
+        yield from mac_platforms((major, minor), platform.machine)
+    else:
+        yield f"win_{platform.architecture}"
+
+
 def target_tags(python: str, platform: Platform, glibc: str) -> list[Tag]:
     """Return every tag that CPython `python` on the platform accepts, the best first."""
     version = [int(part) for part in python.split(".")]
-    platforms = list(linux_platforms(platform, glibc))
+    platforms = list(platform_tags(platform, glibc))
     interpreter = f"cp{version[0]}{version[1]}"
     return [*cpython_tags(version, platforms=platforms), *compatible_tags(version, interpreter, platforms)]
 
 
-def supported_by(platform: Platform) -> Callable[[str], bool]:
-    """Return a test of wheel file names: could this locked wheel be for that platform?
+def best_of(names: Sequence[str], platform: Platform) -> str | None:
+    """Return the wheel that a platform installs, of the file names that a lock lists for one package.
 
-    A lock holds one wheel per package and platform, so the machine's name decides.
+    A lock holds one wheel per package and platform, so it is told by what it was chosen over: a wheel of the machine
+    goes before a universal one of macOS, and that before one for any platform.
     """
+    ranked = sorted((rank, name) for name in names if (rank := _rank(name, platform)) is not None)
+    return ranked[0][1] if ranked else None
 
-    def supports(filename: str) -> bool:
-        tags = parse_wheel_filename(filename)[3]
-        return any(tag.platform == "any" or tag.platform.endswith(f"_{platform.machine}") for tag in tags)
 
-    return supports
+def _rank(name: str, platform: Platform) -> int | None:
+    tags = {tag.platform for tag in parse_wheel_filename(name)[3]}
+    own = {"linux": "linux", "macos": "macosx", "windows": "win"}[platform.os]
+    mine = {tag for tag in tags if own in tag}
+    machine = platform.architecture if platform.os == "windows" else platform.machine
+    if any(tag.endswith(f"_{machine}") for tag in mine):
+        return 0
+    if platform.os == "macos" and any(tag.rpartition("_")[2] in _UNIVERSAL[machine] for tag in mine):
+        return 1
+    return 2 if "any" in tags else None

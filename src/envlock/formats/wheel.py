@@ -7,7 +7,7 @@ encryption, links, climbing paths, files that RECORD does not list.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import csv
 import hashlib
 import io
@@ -41,6 +41,10 @@ _SCHEMES: dict[str, Scheme] = {
     "headers": "headers",
 }
 _UNHASHED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+_STANDARD = str.maketrans("-_", "+/")
+"""From the URL-safe alphabet of RECORD (RFC 4648, 5) to the one that binascii reads."""
+_NO_DOTS = r"(?!\.\.?(?:/|\Z))"
+_PLAIN = re.compile(rf"{_NO_DOTS}[^/\\\0:]+(?:/{_NO_DOTS}[^/\\\0]+)*")
 
 
 class WheelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -390,16 +394,14 @@ def canonicalize_version_text(text: str) -> str:
 
 def _is_plain(name: str) -> bool:
     """Tell whether a path stays below the folder it is joined to, on any system."""
-    if "\\" in name or "\0" in name or ":" in name.split("/", 1)[0]:
-        return False
-    return all(part not in ("", ".", "..") for part in name.split("/"))
+    return _PLAIN.fullmatch(name) is not None
 
 
 def _sha256_hex(field: str) -> str | None:
     algorithm, _, digest = field.partition("=")
     if algorithm != "sha256":
         return None
-    raw = base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4))
+    raw = binascii.a2b_base64(digest.translate(_STANDARD) + "=" * (-len(digest) % 4))
     if len(raw) != 32:
         raise ValueError(f"{field!r} is not a sha256")
     return raw.hex()

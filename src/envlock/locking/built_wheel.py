@@ -13,6 +13,7 @@ from envlock.formats.contents import verify_wheel
 from envlock.formats.elf import Elf, read_elf
 from envlock.formats.tags import target_tags
 from envlock.formats.wheel import WheelEntry, WheelFile, open_wheel
+from envlock.model.edges import Metadata
 from envlock.model.platform import Platform
 
 _LIBRARY_FOLDERS = ("lib", "usr/lib", "lib64", "usr/lib64", "usr/local/lib")
@@ -83,4 +84,28 @@ def _unfit(wheel: str, why: str, found: str, expected: str = "") -> EnvlockError
         expected=expected,
         found=found,
         hint="Add what is missing to the recipe's packages, or lock a version that has a wheel.",
+    )
+
+
+def metadata_of(wheel: Path) -> Metadata:
+    """Return what a wheel says it requires, in the spelling of PEP 508.
+
+    Raises UsageError (`wheel-unfit`) where a requirement of it cannot be read.
+    """
+    from packaging.metadata import parse_email
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    with open_wheel(wheel) as opened:
+        raw, _ = parse_email(opened.metadata_file("METADATA") or b"")
+    try:
+        requires = [str(Requirement(text)) for text in raw.get("requires_dist", [])]
+    except InvalidRequirement as error:
+        raise _unfit(wheel.name, "a requirement of it cannot be read", str(error).partition("\n")[0]) from None
+    name, version, *_ = parse_wheel_filename(wheel.name)
+    return Metadata(
+        name=str(name),
+        version=str(version),
+        requires_dist=tuple(requires),
+        requires_python=raw.get("requires_python"),
+        provides_extra=tuple(raw.get("provides_extra", [])),
     )

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 
 from envlock.errors import UsageError
 from envlock.formats.control import Relation
-from envlock.locking.packages import Candidate, PackageIndex
+from envlock.locking.packages import Candidate, PackageIndex, Present
 
 
 def close(
@@ -19,39 +19,61 @@ def close(
     wanted: Sequence[str],
     *,
     exclude: Collection[str] = (),
-    inside: Sequence[Candidate] = (),
+    inside: Sequence[Present] = (),
     where: str = "",
 ) -> tuple[Candidate, ...]:
     """Return `wanted` and what it depends on, beyond what is `inside` already, sorted by name.
 
-    `exclude` names packages that count as installed. Raises UsageError (`unknown-package`, `unsatisfiable-package`).
+    `exclude` names packages that count as installed. A package that is inside in a version too old for another one is
+    returned anew, and so are those inside that need it in the very version that it had.
+    Raises UsageError (`unknown-package`, `unsatisfiable-package`).
     """
-    chosen = {candidate.deb.name: candidate for candidate in inside}
-    before = set(chosen)
+    chosen: dict[str, Present] = {present.name: present for present in inside}
+    new: dict[str, Candidate] = {}
     queue: deque[Candidate] = deque()
 
     def choose(candidate: Candidate) -> None:
-        if candidate.deb.name not in chosen:
-            chosen[candidate.deb.name] = candidate
+        there = chosen.get(candidate.name)
+        if there is None or there.version != candidate.version:
+            chosen[candidate.name] = new[candidate.name] = candidate
             queue.append(candidate)
+
+    def satisfied(alternatives: tuple[Relation, ...]) -> bool:
+        return any(relation.name in exclude for relation in alternatives) or any(
+            _holds(there, alternatives) for there in chosen.values()
+        )
+
+    def broken(present: Present) -> list[tuple[Relation, ...]]:
+        """Return the dependencies that held before packages inside were replaced."""
+        if not any(before.name in new for before in inside):
+            return []
+        held = [each for each in present.depends if any(_holds(before, each) for before in inside)]
+        return [alternatives for alternatives in held if not satisfied(alternatives)]
 
     # What is wanted by name comes first, so that it decides the alternatives of the rest.
     for name in wanted:
-        choose(_named(index, name, where))
-    while queue:
-        candidate = queue.popleft()
-        for alternatives in candidate.depends:
-            if any(relation.name in exclude for relation in alternatives):
-                continue
-            if not any(there.satisfies(relation) for relation in alternatives for there in chosen.values()):
-                choose(_first(index, alternatives, candidate, exclude))
-    return tuple(chosen[name] for name in sorted(chosen) if name not in before)
+        if name not in chosen:
+            choose(named(index, name, where))
+    while True:
+        while queue:
+            candidate = queue.popleft()
+            for alternatives in candidate.depends:
+                if not satisfied(alternatives):
+                    choose(_first(index, alternatives, candidate, exclude))
+        outdated = [present for present in inside if chosen[present.name] is present and broken(present)]
+        if not outdated:
+            return tuple(new[name] for name in sorted(new))
+        for present in outdated:
+            choose(named(index, present.name, where))
+            if chosen[present.name] is present:  # it is the newest there is
+                raise _unsatisfiable(index, broken(present)[0], present)
 
 
-def _named(index: PackageIndex, name: str, where: str) -> Candidate:
+def named(index: PackageIndex, name: str, where: str) -> Candidate:
+    """Return the candidate of a package that is wanted by name; UsageError (`unknown-package`)."""
     if name in index:
         return index.candidate(name)
-    providers = [candidate.deb.name for candidate in index.providers(Relation(name))]
+    providers = [candidate.name for candidate in index.providers(Relation(name))]
     raise UsageError(
         "unknown-package",
         f"The suites hold no package {name!r}.",
@@ -62,19 +84,27 @@ def _named(index: PackageIndex, name: str, where: str) -> Candidate:
     )
 
 
+def _holds(there: Present, alternatives: tuple[Relation, ...]) -> bool:
+    return any(there.satisfies(relation) for relation in alternatives)
+
+
 def _first(
     index: PackageIndex, alternatives: tuple[Relation, ...], dependent: Candidate, exclude: Collection[str]
 ) -> Candidate:
     for relation in alternatives:
         for candidate in index.providers(relation):
-            if candidate.deb.name not in exclude:
+            if candidate.name not in exclude:
                 return candidate
-    raise UsageError(
+    raise _unsatisfiable(index, alternatives, dependent)
+
+
+def _unsatisfiable(index: PackageIndex, alternatives: tuple[Relation, ...], dependent: Present) -> UsageError:
+    return UsageError(
         "unsatisfiable-package",
-        f"Nothing in the suites satisfies a dependency of {dependent.deb.name} {dependent.deb.version}.",
+        f"Nothing in the suites satisfies a dependency of {dependent.name} {dependent.version}.",
         expected=" | ".join(str(relation) for relation in alternatives),
         found="; ".join(
-            f"{relation.name} {index.candidate(relation.name).deb.version}"
+            f"{relation.name} {index.candidate(relation.name).version}"
             for relation in alternatives
             if relation.name in index
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 FRAMEWORKS = frozenset(
     {
         "flax",
@@ -21,3 +23,11 @@ FRAMEWORKS = frozenset(
     }
 )
 """Normalised names (PEP 503)."""
+
+
+def framework_names(named: Iterable[str], packages: Iterable[str]) -> frozenset[str]:
+    """Return which packages decide results: those that the manifest names, else the known ones among `packages`."""
+    from packaging.utils import canonicalize_name
+
+    chosen = frozenset(str(canonicalize_name(name)) for name in named)
+    return chosen or FRAMEWORKS.intersection(packages)

@@ -5,71 +5,136 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from envlock.errors import UsageError
-from envlock.model.manifest import Environment
+from envlock.locking.pyproject import project_requirements
+from envlock.locking.requirements_file import canonical_requirement, written_out
+from envlock.locking.sources import Sources, read_sources, read_toml
+from envlock.model.index import Index
+from envlock.model.manifest import Environment, Manifest
+from envlock.model.reference import is_reference
 
-_INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)")
+_URL = re.compile(r"[a-z+]+://[^\s\"]+")
+LIST = "; "
+"""Between the requirements of one input; `canonical_requirement` leaves none inside them."""
 
 
-def normalised_inputs(environment: Environment, folder: Path, recipe_digest: Callable[[str], str]) -> dict[str, str]:
+def normalised_inputs(
+    manifest: Manifest, environment: Environment, recipe_digest: Callable[[str], str]
+) -> dict[str, str]:
     """Return each input's canonical text by its name; comments and order of the manifest do not count.
 
-    `recipe_digest` gives the digest of a base recipe by its name.
+    Only what is said stands here. `recipe_digest` gives the digest of a base recipe by its name.
     """
-    inputs = {
+    said = {
         "python": environment.python,
         "platforms": " ".join(map(str, environment.targets)),
-        "requirements": "; ".join(environment.requirements),
+        "requirements": _requirements(environment.requirements),
         "frameworks": " ".join(sorted(environment.frameworks)),
         "as-of": environment.cutoff,
         "policy": environment.policy,
         "urls": environment.urls,
-        "settings": json.dumps(msgspec.to_builtins(environment.settings), sort_keys=True),
+        "settings": _json(msgspec.to_builtins(environment.settings)),
     }
+    unless_empty = {
+        "groups": " ".join(sorted(environment.groups)),
+        "extras": " ".join(sorted(environment.extras)),
+        "constraints": _requirements(environment.constraints),
+        "overrides": _requirements(environment.overrides),
+        "as-of-packages": " ".join(f"{name}={cutoff}" for name, cutoff in environment.package_cutoffs.items()),
+        "cuda": environment.cuda or "",
+        "build": "" if environment.build else "false",
+    }
+    inputs = said | {name: text for name, text in unless_empty.items() if text}
     for name in environment.from_:
-        inputs[f"from {name}"] = _requirements_digest(folder / name)
-    if environment.groups:
-        inputs["groups"] = " ".join(sorted(environment.groups))
+        inputs[f"from {name}"] = _source(environment, manifest.folder, name)
+    for name in environment.hardware:
+        inputs[f"hardware {name}"] = _json(_said(msgspec.to_builtins(manifest.hardware[name])))
+    inputs |= _indexes(manifest.indexes)
     if environment.image is not None:
-        image = environment.image
-        inputs["image"] = json.dumps(msgspec.to_builtins(image), sort_keys=True)
-        inputs["recipe"] = recipe_digest(image.base)
+        image = msgspec.to_builtins(environment.image)
+        kept = ("base", "bytecode", "entrypoint", "os-packages")
+        inputs["image"] = _json({key: image[key] for key in kept} | {"os-packages": sorted(image["os-packages"])})
+        if not is_reference(environment.image.base):
+            inputs["recipe"] = recipe_digest(environment.image.base)
+    if environment.urls == "omit":
+        inputs = {name: _URL.sub(_unnamed, text) for name, text in inputs.items()}
     return inputs
 
 
-def _requirements_digest(path: Path, seen: AbstractSet[Path] = frozenset()) -> str:
-    """Hash what a requirements file or pyproject.toml asks for, and the files it includes, without comments."""
+def _unnamed(url: re.Match[str]) -> str:
+    """Stand in for a URL in a lock that names no host."""
+    return "url-" + hashlib.sha256(url[0].encode()).hexdigest()[:16]
+
+
+def _requirements(rows: Iterable[str]) -> str:
+    return LIST.join(sorted({canonical_requirement(row) for row in rows}))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _said(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what says nothing, so that keys to come do not make old locks stale."""
+    kept = {key: _said(value) if isinstance(value, dict) else value for key, value in table.items()}
+    return {key: value for key, value in kept.items() if value not in (None, False, [], {}, (), "simple")}
+
+
+def _indexes(indexes: Iterable[Index]) -> dict[str, str]:
+    """Return the canonical indexes: where a mirror of one of them stands is each machine's own affair."""
+    canonical = [index for index in indexes if index.mirror_of is None]
+    rows = {}
+    for index in canonical:
+        table = msgspec.to_builtins(index) | {"packages": sorted(index.packages)}
+        del table["name"]
+        rows[f"index {index.name}"] = _json(_said(table))
+    if len(canonical) > 1:
+        rows["indexes"] = " ".join(index.name for index in canonical)
+    return rows
+
+
+def _source(environment: Environment, folder: Path, name: str) -> str:
+    """Return what one file of `from` asks for: its requirements, or the digest of another tool's lock."""
+    path = folder / name
+    if path.name in ("uv.lock", "poetry.lock"):
+        sources = read_sources(msgspec.structs.replace(environment, from_=(name,)), folder)
+        return hashlib.sha256(_json(msgspec.to_builtins(_without_files(sources))).encode()).hexdigest()
+    if path.name != "pyproject.toml":
+        return LIST.join(written_out(path, name))
+    document = read_toml(path, name)
+    dynamic = document.get("project", {}).get("dynamic", [])
+    if "project" not in document or "dependencies" in dynamic or "optional-dependencies" in dynamic:
+        return hashlib.sha256(_json(_plain(document)).encode()).hexdigest()
+    rows = [canonical_requirement(row) for row in _asked(document, environment, name)]
+    sources_table = document.get("tool", {}).get("uv", {}).get("sources")
+    if sources_table:
+        rows.append(f"tool.uv.sources sha256:{hashlib.sha256(_json(_plain(sources_table)).encode()).hexdigest()}")
+    return LIST.join(sorted(set(rows)))
+
+
+def _asked(document: Mapping[str, Any], environment: Environment, name: str) -> tuple[str, ...]:
     try:
-        text = path.read_text("utf-8")
-    except OSError as error:
+        return project_requirements(document, environment.groups, environment.extras, name)
+    except (AttributeError, TypeError) as error:
         raise UsageError(
-            "no-requirements", f"The requirements cannot be read: {error.strerror}.", where=str(path)
+            "bad-pyproject", "This is no pyproject.toml (PEP 621).", where=name, found=str(error)
         ) from None
-    lines = (line.strip() for line in text.splitlines())
-    kept = [line for line in lines if line and not line.startswith("#")]
-    if path.name != "pyproject.toml" and path.resolve() not in seen:
-        included = [found[1] for line in kept if (found := _INCLUDE.match(line))]
-        kept += [_requirements_digest(path.parent / name, {*seen, path.resolve()}) for name in included]
-    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
 
 
-def changed_inputs(locked: dict[str, str], current: dict[str, str]) -> list[str]:
-    """Return one line for each input that was added, removed or changed since the lock was made."""
-    lines = []
-    for name in sorted({*locked, *current}):
-        old, new = locked.get(name), current.get(name)
-        if old == new:
-            continue
-        if old is None:
-            lines.append(f"{name}: added, {new}")
-        elif new is None:
-            lines.append(f"{name}: removed, was {old}")
-        else:
-            lines.append(f"{name}: {old} → {new}")
-    return lines
+def _without_files(sources: Sources) -> Sources:
+    return msgspec.structs.replace(sources, files=())
+
+
+def _plain(value: Any) -> Any:
+    """Return TOML as JSON can say it."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, (str, int, float, bool)) else str(value)

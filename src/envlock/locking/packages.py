@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -19,23 +19,30 @@ _INDEX_LIMIT = 1 << 26
 _TEXT_LIMIT = 1 << 28
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a package, as an index offers it."""
+class Present(msgspec.Struct, frozen=True, kw_only=True):
+    """A package at one version: offered by an index, or in an image already."""
 
-    deb: Deb
-    depends: tuple[tuple[Relation, ...], ...]
+    name: str
+    version: str
+    depends: tuple[tuple[Relation, ...], ...] = ()
     """Pre-Depends and Depends."""
-    provides: tuple[Relation, ...]
+    provides: tuple[Relation, ...] = ()
 
     def satisfies(self, relation: Relation) -> bool:
         """Tell whether this package is, or provides, what is asked for (Debian policy, 7.5)."""
-        if relation.name == self.deb.name and relation.admits(self.deb.version):
+        if relation.name == self.name and relation.admits(self.version):
             return True
         return any(
             provided.name == relation.name
             and (not relation.operator or (provided.operator == "=" and relation.admits(provided.version)))
             for provided in self.provides
         )
+
+
+class Candidate(Present, frozen=True, kw_only=True):
+    """One version of a package, as an index offers it."""
+
+    deb: Deb
 
 
 class PackageIndex:
@@ -62,6 +69,23 @@ class PackageIndex:
     def __contains__(self, name: str) -> bool:
         return name in self._best
 
+    def within_reach(self, names: Iterable[str]) -> list[str]:
+        """Return, sorted, the packages of these names and all that any alternative of a dependency may bring."""
+        waiting = list(names)
+        reached = set(waiting)
+        while waiting:
+            name = waiting.pop()
+            for alternatives in self.candidate(name).depends if name in self._best else ():
+                for relation in alternatives:
+                    new = {relation.name, *self._providers.get(relation.name, ())} - reached
+                    reached |= new
+                    waiting += new
+        return sorted(name for name in reached if name in self._best)
+
+    def stanza(self, name: str) -> bytes:
+        """Return the entry of a package; KeyError where there is none."""
+        return self._best[name][2]
+
     def providers(self, relation: Relation) -> Iterator[Candidate]:
         """Iterate over what satisfies a relation: the package of that name first, then providers by name."""
         names = [relation.name] if relation.name in self._best else []
@@ -81,6 +105,8 @@ class PackageIndex:
         try:
             fields = paragraph(stanza.decode("utf-8"))
             return Candidate(
+                name=name,
+                version=version,
                 deb=Deb(
                     name=name,
                     version=version,
@@ -90,13 +116,23 @@ class PackageIndex:
                     size=int(fields["Size"]),
                     sha256=fields["SHA256"],
                 ),
-                depends=relations(fields.get("Pre-Depends", "")) + relations(fields.get("Depends", "")),
-                provides=tuple(alternatives[0] for alternatives in relations(fields.get("Provides", ""))),
+                depends=depends_of(fields),
+                provides=provides_of(fields),
             )
         except (KeyError, ValueError) as error:
             raise IntegrityError(
                 "bad-index", f"The entry of a package cannot be read: {error}.", where=f"{archive} {name} {version}"
             ) from error
+
+
+def depends_of(fields: Mapping[str, str]) -> tuple[tuple[Relation, ...], ...]:
+    """Return the Pre-Depends and Depends of a stanza; ValueError where they cannot be read."""
+    return relations(fields.get("Pre-Depends", "")) + relations(fields.get("Depends", ""))
+
+
+def provides_of(fields: Mapping[str, str]) -> tuple[Relation, ...]:
+    """Return the Provides of a stanza; ValueError where they cannot be read."""
+    return tuple(alternatives[0] for alternatives in relations(fields.get("Provides", "")))
 
 
 def read_packages(releases: Iterable[Release], architecture: str, archives: Archives) -> PackageIndex:

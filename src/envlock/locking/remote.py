@@ -8,17 +8,20 @@ from envlock.model.edges import Downloads
 
 _TAIL = 1 << 16
 _AHEAD = 1 << 14
+_FURTHEST = 1 << 21
 
 
 class RemoteFile:
     """A `formats.wheel.RandomAccess` over HTTP ranges; what was read once is kept.
 
-    `read_at` raises LookupError where the server does not serve ranges.
+    `tail` is how many bytes of the end the first request for the end takes. Reading on from what was read takes twice
+    as much each time. `read_at` raises LookupError where the server does not serve ranges.
     """
 
-    def __init__(self, downloads: Downloads, url: str, size: int) -> None:
+    def __init__(self, downloads: Downloads, url: str, size: int, *, tail: int = _TAIL) -> None:
         self._downloads = downloads
         self._url = url
+        self._tail = tail
         self.size = size
         self._spans: list[tuple[int, bytes]] = []
 
@@ -28,12 +31,15 @@ class RemoteFile:
         if offset >= end:
             return b""
         at = bisect.bisect_right(self._spans, offset, key=lambda span: span[0]) - 1
+        ahead = _AHEAD
         if at >= 0:
             start, data = self._spans[at]
             if end <= start + len(data):
                 return data[offset - start : end - start]
-        start = max(0, min(offset, self.size - _TAIL)) if end > self.size - _TAIL else offset
-        stop = min(self.size, max(end, start + _AHEAD))
+            if offset <= start + len(data):
+                ahead = min(2 * len(data), _FURTHEST)
+        start = max(0, min(offset, self.size - self._tail)) if end > self.size - self._tail else offset
+        stop = min(self.size, max(end, start + ahead))
         data = self._downloads.get_range(self._url, start, stop)
         bisect.insort(self._spans, (start, data))
         return data[offset - start : end - start]

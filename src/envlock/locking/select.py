@@ -8,11 +8,14 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from packaging.pylock import Pylock, PylockSelectError
+from packaging.pylock import Package as PylockPackage
+from packaging.pylock import PackageWheel, Pylock, PylockSelectError
 
 from envlock.errors import UsageError
 from envlock.formats.pylock import rfc3339
 from envlock.formats.tags import environment_of, target_tags
+from envlock.model.artifact import Wheel
+from envlock.model.lock import Package
 from envlock.model.platform import Platform
 
 
@@ -36,17 +39,16 @@ def select(packages: Sequence[Mapping[str, Any]], *, python: str, platform: Plat
 
     Raises UsageError (`no-file`) naming a package that has nothing for the target.
     """
-    pylock = Pylock.from_dict({"lock-version": "1.0", "created-by": "envlock", "packages": list(packages)})
+    pylock = _pylock(packages)
     by_name = {package["name"]: package for package in packages}
     chosen = []
     try:
-        pairs = list(
-            pylock.select(environment=environment_of(python, platform), tags=target_tags(python, platform, glibc))  # type: ignore[arg-type]
-        )
+        pairs = _installed(pylock, python, platform, glibc)
     except PylockSelectError as error:
         raise UsageError(
             "no-file",
-            f"A package has no wheel and no sdist for {platform}, Python {python}, glibc {glibc}.",
+            f"A package has no wheel and no sdist for {platform}, Python {python}"
+            + (f", glibc {glibc}." if platform.is_linux else "."),
             found=str(error),
             hint="Choose another version, a base with a newer glibc, or drop the platform.",
         ) from None
@@ -76,6 +78,63 @@ def select(packages: Sequence[Mapping[str, Any]], *, python: str, platform: Plat
     return sorted(chosen, key=lambda row: row.package)
 
 
+def assert_selects_back(
+    packages: Sequence[Package], resolutions: Mapping[Platform, Sequence[Selected]], *, python: str, glibc: str
+) -> None:
+    """Check that an installer takes from the merged packages what was resolved for each platform, and nothing else.
+
+    Raises UsageError (`platforms-disagree`) naming the platform and what differs.
+    """
+    merged = _pylock([_row(package) for package in packages])
+    built = {wheel.sha256 for package in packages if package.build for wheel in package.wheels if _is_built(wheel)}
+    for platform, rows in resolutions.items():
+        expected = {(row.package, row.version, "built" if row.kind == "sdist" else row.sha256) for row in rows}
+        try:
+            pairs = _installed(merged, python, platform, glibc)
+        except PylockSelectError as error:
+            raise _disagree(platform, str(error)) from None
+        found = {
+            (
+                str(package.name),
+                str(package.version),
+                "built" if (sha256 := wheel.hashes["sha256"]) in built else sha256,
+            )
+            for package, wheel in pairs
+            if isinstance(wheel, PackageWheel)
+        }
+        if found != expected:
+            raise _disagree(platform, ", ".join(sorted({f"{name} {version}" for name, version, _ in found ^ expected})))
+
+
+def _row(package: Package) -> dict[str, Any]:
+    wheels = [{"name": wheel.name, "path": wheel.name, "hashes": {"sha256": wheel.sha256}} for wheel in package.wheels]
+    row = {"name": package.name, "version": package.version, "wheels": wheels}
+    return row | ({"marker": package.marker} if package.marker else {})
+
+
+def _is_built(wheel: Wheel) -> bool:
+    return wheel.path is not None and wheel.path.startswith("built/")
+
+
+def _installed(pylock: Pylock, python: str, platform: Platform, glibc: str) -> list[tuple[PylockPackage, Any]]:
+    """Return what an installer on the target takes of a pylock; PylockSelectError where that is not defined."""
+    environment = environment_of(python, platform)
+    return list(pylock.select(environment=environment, tags=target_tags(python, platform, glibc)))  # type: ignore[arg-type]
+
+
+def _disagree(platform: Platform, found: str) -> UsageError:
+    return UsageError(
+        "platforms-disagree",
+        f"The merged lock would install something else on {platform} than was resolved for it.",
+        found=found,
+        hint="Put this platform into an environment of its own.",
+    )
+
+
+def _pylock(packages: Sequence[Mapping[str, Any]]) -> Pylock:
+    return Pylock.from_dict({"lock-version": "1.0", "created-by": "envlock", "packages": list(packages)})
+
+
 def _filename(raw: Mapping[str, Any]) -> str:
     place = urlsplit(raw["url"]).path if raw.get("url") else str(raw.get("path", ""))
     return str(raw.get("name") or unquote(place.rpartition("/")[2]))
@@ -98,22 +157,3 @@ def _sha256(raw: Mapping[str, Any], package: str) -> str:
 
 def _moment(value: datetime.datetime | None) -> str | None:
     return None if value is None else rfc3339(value)
-
-
-def release_cutoff(frameworks: Sequence[Selected]) -> str:
-    """Return the latest upload among the selected framework files, plus a day (design section 3, as-of)."""
-    if not frameworks:
-        raise UsageError(
-            "no-framework",
-            'as-of = "release" needs a framework to go by.',
-            hint='Name it: frameworks = { tensorflow = "==2.5.0" }, or give a date.',
-        )
-    missing = [row.package for row in frameworks if row.upload_time is None]
-    if missing:
-        raise UsageError(
-            "no-upload-time",
-            f"The index does not say when {', '.join(missing)} was uploaded (PEP 700).",
-            hint='Give a date instead of as-of = "release".',
-        )
-    latest = max(datetime.datetime.fromisoformat(row.upload_time) for row in frameworks if row.upload_time)
-    return rfc3339(latest + datetime.timedelta(days=1))

@@ -49,6 +49,8 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", for
     file: FileName
     size: int
     sha256: Sha256
+    build: Build | None = None
+    """Where it was itself built of an sdist."""
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):

@@ -9,8 +9,10 @@ from typing import IO, Any, Literal, Protocol
 
 import msgspec
 
+from envlock.errors import UsageError
 from envlock.model.artifact import Deb, Suite, Wheel
 from envlock.model.platform import Platform
+from envlock.model.reference import Reference
 
 Unit = Literal["bytes", "items"]
 
@@ -74,6 +76,9 @@ class Archives(Protocol):
     def deb(self, deb: Deb, destination: Path, progress: Task) -> None:
         """Stream a package to `destination`; UsageError (`deb-gone`), IntegrityError on another sha256."""
 
+    def ask(self, deb: Deb) -> None:
+        """Raise UsageError (`deb-gone`) unless a source still has a package."""
+
     def at(self, suites: Sequence[Suite]) -> Archives:
         """Return the same archives at the time of locked suites, for sources that keep old versions by date."""
 
@@ -121,6 +126,17 @@ class Compiler(Protocol):
         """
 
 
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What a resolver must know of a release (core metadata 2.1), where the index cannot say it."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    version: str
+    requires_dist: tuple[str, ...] = ()
+    requires_python: str | None = None
+    provides_extra: tuple[str, ...] = ()
+
+
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """What a resolver is asked: requirements for one interpreter on one platform."""
 
@@ -148,13 +164,47 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     no_deps: bool = False
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
+    """Projects, or exact pins (`name==version`), that may move away from `previous`."""
+    sdists: bool = True
+    """Whether releases count that have no fitting wheel."""
+    metadata: tuple[Metadata, ...] = ()
+    """Of releases whose sdists do not say it."""
+
+
+class MetadataUnknownError(UsageError):
+    """A resolution met an sdist that only tells its requirements when its code is run (reference `no-metadata`)."""
+
+    def __init__(self, project: str, version: str) -> None:
+        super().__init__(
+            "no-metadata",
+            f"{project} {version} has no wheel, and its source distribution does not say what it requires.",
+            hint="Choose a version of the package that has a wheel.",
+        )
+        self.project = project
+        self.version = version
+
+
+class BuildRefusedError(UsageError):
+    """Packages that have no fitting wheel, where nothing may be built (reference `build-refused`)."""
+
+    def __init__(self, projects: Sequence[str], explanation: str = "") -> None:
+        super().__init__(
+            "build-refused",
+            f"{', '.join(sorted(set(projects)))}: no fitting wheel, and nothing may be built of a source distribution.",
+            found=explanation,
+            hint='Name a base to build in ([env.NAME.image] base = "…") and allow it (build = true, no --no-build), '
+            "or take a version with a wheel.",
+        )
 
 
 class Resolver(Protocol):
     """Finds the releases that satisfy requirements."""
 
     def resolve(self, wanted: Resolution) -> list[Mapping[str, Any]]:
-        """Return PEP 751 packages; UsageError (`unsatisfiable`, `resolver-failed`)."""
+        """Return PEP 751 packages, running no code of any of them.
+
+        Raises MetadataUnknownError, and UsageError (`unsatisfiable`, `build-refused`, `resolver-failed`, …).
+        """
 
 
 class Artifacts(Protocol):
@@ -201,3 +251,32 @@ class Installer(Protocol):
 
         `reinstall` puts every file back, also of packages whose metadata says that they are there.
         """
+
+
+class Solver(Protocol):
+    """Chooses, among entries of verified Debian package indexes, what wanted packages need."""
+
+    def solve(
+        self, wanted: Sequence[str], *, offered: Iterable[bytes], installed: Iterable[bytes], architecture: str
+    ) -> list[tuple[str, str]]:
+        """Return (name, version) of what has to be installed.
+
+        `offered` are the entries that there are to choose from, each name in one version, `installed` entries of
+        dpkg's status. Raises UsageError (`unsatisfiable-package`, `solver-failed`).
+        """
+
+
+class Registry(Protocol):
+    """Registries of images, pulled from by reference (OCI distribution-spec 1.1)."""
+
+    def digest(self, reference: Reference) -> str:
+        """Return the digest that a reference names now, without fetching what it names."""
+
+    def manifest(self, reference: Reference) -> tuple[bytes, str, str]:
+        """Return an image index or manifest as (bytes, media type, digest), the digest verified.
+
+        Raises UsageError (`no-image`, `registry-denied`, `registry-failed`) and IntegrityError (`digest-mismatch`).
+        """
+
+    def blob(self, reference: Reference, digest: str) -> Iterator[bytes]:
+        """Yield a blob of the reference's repository in chunks; IntegrityError (`digest-mismatch`) at its end."""

@@ -14,6 +14,12 @@ EFFECTS = (
     "ca-bundle",
     "alternatives",
     "python-local",
+    "adduser-conf",
+    "fontconfig",
+    "git-lfs",
+    "graphviz-plugins",
+    "mime-database",
+    "pixbuf-loaders",
     "ld-so-cache",
     "dpkg-status",
 )

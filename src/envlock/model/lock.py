@@ -57,6 +57,14 @@ class BaseImage(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbi
     manifests: tuple[BaseManifest, ...]
 
 
+class BuildRoot(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """Where source distributions are built for a base from a registry: the packages of a recipe like it."""
+
+    recipe: str
+    interpreter: str
+    effects: tuple[str, ...]
+
+
 class Base(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """What an image stands on: locked Debian packages, those above an image of a registry included."""
 
@@ -77,6 +85,24 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unk
     packages: tuple[Deb, ...]
     build_packages: tuple[Deb, ...] = ()
     """Beyond `packages`, in the build root only; listed where a wheel of this lock was built."""
+    build_root: BuildRoot | None = None
+    """Of a base from a registry, where a wheel of this lock was built."""
+
+    @property
+    def builder(self) -> Base:
+        """The base that wheels are built in and checked against: this one, or for one of a registry its build root."""
+        if self.build_root is None:
+            return self
+        return msgspec.structs.replace(
+            self,
+            recipe=self.build_root.recipe,
+            image=None,
+            interpreter=self.build_root.interpreter,
+            effects=self.build_root.effects,
+            packages=tuple(sorted((*self.packages, *self.build_packages), key=lambda d: (d.name, d.architecture))),
+            build_packages=(),
+            build_root=None,
+        )
 
     def of(self, platform: Platform) -> tuple[Deb, ...]:
         """Return the packages of one platform, `all` included, sorted by name."""

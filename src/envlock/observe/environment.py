@@ -54,9 +54,15 @@ def find_python(target: Path) -> Path:
 
 
 def observe_environment(
-    target: Path, interpreter: TargetInterpreter, *, full: bool, progress: Progress, name: str = ""
+    target: Path,
+    interpreter: TargetInterpreter,
+    *,
+    full: bool,
+    progress: Progress,
+    name: str = "",
+    compiled: bool = True,
 ) -> Observation:
-    """Look at a venv folder or a python; `full` hashes every file and compares bytecode with its source."""
+    """Look at a venv folder or a python; `full` hashes every file, and where `compiled` compares bytecode with its source."""
     python = find_python(target)
     try:
         answer = _ask(python, interpreter)
@@ -93,7 +99,7 @@ def observe_environment(
         with progress.task("Hashing installed files", sum(files[p].size for p in rest), unit="bytes") as task:
             read_all(files, rest, keep, digest=True, progress=task)
         layout = _with_aliases(layout, files)
-        bytecode = compare_bytecode(files, python, interpreter, progress)
+        bytecode = compare_bytecode(files, python, interpreter, progress) if compiled else None
     return Observation(
         target=name or str(target),
         full=full,

@@ -12,6 +12,7 @@ import msgspec
 
 from envlock.errors import IntegrityError, UnverifiableError
 from envlock.formats.dist_info import READ
+from envlock.formats.image_tree import merged, resolved
 from envlock.formats.layer_reader import read_layer
 from envlock.formats.oci import Config, Descriptor, Layout, Manifest
 from envlock.formats.tar import Entry
@@ -24,8 +25,6 @@ from envlock.observe.environment import keeper
 _THREADS = 2
 """Layers at a time: each holds a few MiB, and two cores are what CI has."""
 _CONTENT = 8 << 20
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
 _SITES = re.compile(r"(?P<prefix>.*?)/?(lib|lib64)/(?P<python>python3(\.\d+)?)/(site|dist)-packages")
 _VERSION = re.compile(rb'^#define\s+PY_VERSION\s+"([^"]+)"', re.MULTILINE)
 _MULTIARCH = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -59,7 +58,7 @@ def read_image_files(
     facts = tuple(layer.fact for layer in read)
     if bad := next((fact for fact in facts if fact.problem), None):
         return facts, Unknown(reason=f"layer sha256:{bad.digest[:12]} could not be read: {bad.problem}")
-    return facts, _environment(_merged(layer.nodes for layer in read), config)
+    return facts, _environment(merged(layer.nodes for layer in read), config)
 
 
 def _read(layout: Layout, blob: Descriptor, fact: LayerFact, task: Task) -> _LayerFiles:
@@ -113,62 +112,6 @@ def _may_be_read(path: str, start: bytes) -> bool:
         or path.startswith("var/lib/dpkg/status")
         or (start == b"#!" and posixpath.basename(posixpath.dirname(path)) in ("bin", "sbin"))
     )
-
-
-def _merged(layers: Iterable[list[tuple[str, _Node]]]) -> dict[str, _Node]:
-    """Lay the layers over each other (OCI image-spec 1.1, layer.md, whiteouts)."""
-    tree: dict[str, _Node] = {}
-    for nodes in layers:
-        own: dict[str, _Node] = {}
-        for path, node in nodes:
-            folder, name = posixpath.split(path)
-            if name == _OPAQUE:
-                _remove_below(tree, folder)
-            elif name.startswith(_WHITEOUT):
-                hidden = posixpath.join(folder, name[len(_WHITEOUT) :])
-                tree.pop(hidden, None)
-                _remove_below(tree, hidden)
-            else:
-                own[path] = node
-        for path, node in own.items():
-            before = tree.get(path)
-            if before is not None and before.kind == "dir" and node.kind != "dir":
-                _remove_below(tree, path)
-            if node.kind == "hardlink":
-                target = own.get(f"/{node.link.lstrip('/')}") or tree.get(f"/{node.link.lstrip('/')}")
-                if target is not None:
-                    tree[path] = target
-                continue
-            tree[path] = node
-    return tree
-
-
-def _remove_below(tree: dict[str, _Node], folder: str) -> None:
-    prefix = folder.rstrip("/") + "/"
-    for path in [path for path in tree if path.startswith(prefix)]:
-        del tree[path]
-
-
-def _resolve(tree: dict[str, _Node], path: str) -> str:
-    """Follow symbolic links of the image in every part of a path, as a container would; at most 40 of them."""
-    parts = [part for part in path.split("/") if part]
-    done = ""
-    links = 0
-    while parts:
-        part = parts.pop(0)
-        if part == "..":
-            done = posixpath.dirname(done).rstrip("/")
-            continue
-        here = f"{done}/{part}"
-        node = tree.get(here)
-        if node is not None and node.kind == "symlink" and links < 40:
-            links += 1
-            if node.link.startswith("/"):
-                done = ""
-            parts = [p for p in node.link.split("/") if p not in ("", ".")] + parts
-            continue
-        done = here
-    return done or "/"
 
 
 def _environment(tree: dict[str, _Node], config: Config) -> Environment | Unknown:
@@ -229,7 +172,7 @@ def _environment(tree: dict[str, _Node], config: Config) -> Environment | Unknow
 
 def _file(tree: dict[str, _Node], path: str, node: _Node, keep: bool) -> File:
     linked = node.kind == "symlink"
-    target = tree.get(_resolve(tree, path)) if linked else node
+    target = tree.get(resolved(tree, path)) if linked else node
     if target is None or target.kind != "file":
         what = "a link to nothing that is a file" if linked else "neither a file nor a folder"
         return File(kind="other", size=0, problem=f"it is {what}")
@@ -250,9 +193,9 @@ def _find_prefix(tree: dict[str, _Node], config: Config) -> tuple[str, str] | No
         for name in ("python", "python3"):
             path = f"{folder.rstrip('/')}/{name}"
             above = posixpath.dirname(posixpath.dirname(path)).rstrip("/")
-            real = _resolve(tree, path)
+            real = resolved(tree, path)
             if real in tree and tree[real].kind == "file":
-                return (above if f"{above}/pyvenv.cfg" in tree else _resolve(tree, above or "/").rstrip("/")), real
+                return (above if f"{above}/pyvenv.cfg" in tree else resolved(tree, above or "/").rstrip("/")), real
     return None
 
 
@@ -264,7 +207,7 @@ def _sites(tree: dict[str, _Node], prefix: str, python: str) -> list[str]:
         if node.kind in ("dir", "file") and (match := _SITES.match(path)) and match["prefix"] == prefix:
             site = match[0] if match[0].startswith("/") else f"/{match[0]}"
             if not version or match["python"] in ("python3", f"python{version[1]}"):
-                found.add(_resolve(tree, site))
+                found.add(resolved(tree, site))
     if prefix == "/usr" and version and f"/usr/local/lib/python{version[1]}/dist-packages" in tree:
         found.add(f"/usr/local/lib/python{version[1]}/dist-packages")
     return sorted(found, key=lambda site: (not site.startswith("/usr/local"), site))

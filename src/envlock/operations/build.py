@@ -26,7 +26,7 @@ from envlock.image.wheel_layer import write_wheel_layer
 from envlock.model.artifact import Deb, Wheel
 from envlock.model.edges import Compiler, NoProgress, Progress, Task
 from envlock.model.lock import LockFile
-from envlock.model.platform import Platform
+from envlock.model.platform import Platform, image_platforms
 from envlock.operations.conflicts import refuse_conflicts
 
 _MOST_JOBS = 4
@@ -64,15 +64,15 @@ def build(
     """Return the image of a lock, all of its layers in the cache.
 
     Args:
-        platforms: those of the lock, where None.
+        platforms: the lock's Linux ones, where None.
         warn: told of cached layers that are not what they should be, which are built again.
         jobs: layers at a time; as many as keep the CPUs busy, where None. The bytes are always the same.
         rebuild: use no layer of the cache.
 
-    Raises UsageError (`no-image`, `file-conflict`, `write-failed`), IntegrityError (`sums-mismatch`, `bad-stream`), and
-    what `materials` raises.
+    Raises UsageError (`no-image`, `no-linux-platform`, `file-conflict`, `write-failed`), IntegrityError
+    (`sums-mismatch`, `bad-stream`), and what `materials` raises.
     """
-    chosen = tuple(sorted(set(platforms or lock_file.lock.platforms)))
+    chosen = image_platforms(platforms or lock_file.lock.platforms)
     plans = {platform: plan_layers(lock_file, platform) for platform in chosen}
     sums = read_sums(materials.sums) if materials.sums else Sums()
     with (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envlock.formats.pylock import read_lock
-from envlock.locking.inputs import changed_inputs
+from envlock.locking.input_changes import changed_inputs
 from envlock.model.manifest import Manifest
 from envlock.operations.inputs import inputs_of
 

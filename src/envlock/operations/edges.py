@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from envlock.model.edges import Archives, Artifacts, Compiler, Downloads, Progress, Resolver, Sandbox
+from envlock.model.edges import Archives, Artifacts, Compiler, Downloads, Progress, Registry, Resolver, Sandbox, Solver
+from envlock.model.index import Indexes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,5 +24,11 @@ class Edges:
     compiler: Callable[[Path, str], AbstractContextManager[Compiler]]
     """Opens an interpreter (absolute path inside) of an unpacked root."""
     progress: Progress
+    registry: Registry
+    """Of base images."""
+    solver: Callable[[], Solver | None]
+    """Finds this machine's apt; without it the built-in closure chooses Debian packages."""
+    indexes: Indexes = field(default_factory=Indexes)
+    """Where this machine fetches packages from, and what of it a lock may name."""
     now: datetime.datetime
     """Only for the validity of live release files; it reaches no lock."""

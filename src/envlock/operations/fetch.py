@@ -14,7 +14,7 @@ from envlock.formats.contents import verify_wheel
 from envlock.formats.wheel import open_wheel
 from envlock.locking.digests import confirmation
 from envlock.locking.select import Selected, select
-from envlock.model.artifact import Deb, Requirement, Wheel
+from envlock.model.artifact import Deb, Wheel
 from envlock.model.edges import Archives, Artifacts, Downloads, Progress, Resolution, Resolver
 from envlock.model.lock import Lock
 from envlock.model.platform import Platform
@@ -53,20 +53,30 @@ def at_hand(wheel: Wheel, folder: Path, artifacts: Artifacts) -> Path | None:
 def locate(
     pins: Sequence[tuple[str, str, str]], lock: Lock, platform: Platform, resolver: Resolver, *, cutoff: str | None
 ) -> dict[str, str | None]:
-    """Ask this machine's index for the URLs of exact pins (name, version, sha256): any mirror will do."""
+    """Ask this machine's indexes for the URLs of exact pins (name, version, sha256): any mirror will do.
+
+    Returns sha256 to URL, None for a file that none of them has.
+    """
     if not pins:
         return {}
     glibc = lock.base.glibc if lock.base else DEFAULT_GLIBC
-    packages = resolver.resolve(
-        Resolution(
-            requirements=tuple(f"{name}=={version}" for name, version, _ in pins),
-            python=lock.python,
-            platform=platform,
-            glibc=glibc,
-            cutoff=cutoff,
-            no_deps=True,
-        )
+    wanted = Resolution(
+        requirements=tuple(f"{name}=={version}" for name, version, _ in pins),
+        python=lock.python,
+        platform=platform,
+        glibc=glibc,
+        cutoff=cutoff,
+        no_deps=True,
     )
+    try:
+        packages = resolver.resolve(wanted)
+    except UsageError as error:
+        if error.reference != "unsatisfiable":
+            raise
+        if len(pins) == 1:
+            return {pins[0][2]: None}
+        # One release that is gone must not hide the others.
+        return {k: v for pin in pins for k, v in locate([pin], lock, platform, resolver, cutoff=cutoff).items()}
     offered = {}
     for package in packages:
         for raw in [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]:
@@ -137,23 +147,22 @@ def check_contents(wheel: Wheel, path: Path, progress: Progress) -> None:
 
 def fetch_debs(debs: Sequence[Deb], *, archives: Archives, artifacts: Artifacts, progress: Progress) -> dict[str, Path]:
     """Return the path of each Debian package by its sha256."""
-    found = {deb.sha256: path for deb in debs if (path := artifacts.get(deb.sha256, _deb_name(deb)))}
+    found = {deb.sha256: path for deb in debs if (path := artifacts.get(deb.sha256, deb_name(deb)))}
     missing = [deb for deb in debs if deb.sha256 not in found]
     if not missing:
         return found
     with progress.task("Fetching Debian packages", sum(deb.size for deb in missing), unit="bytes") as task:
 
         def fetch(deb: Deb) -> tuple[str, Path]:
-            return deb.sha256, _once(
-                artifacts, deb.sha256, _deb_name(deb), lambda place: archives.deb(deb, place, task)
-            )
+            return deb.sha256, _once(artifacts, deb.sha256, deb_name(deb), lambda place: archives.deb(deb, place, task))
 
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             found.update(pool.map(fetch, missing))
     return found
 
 
-def _deb_name(deb: Deb) -> str:
+def deb_name(deb: Deb) -> str:
+    """Return the file name of a Debian package."""
     return deb.path.rpartition("/")[2]
 
 
@@ -200,30 +209,3 @@ def resolve_files(
         )
     )
     return select(packages, python=python, platform=platform, glibc=glibc)
-
-
-def fetch_located(
-    requires: Sequence[Requirement],
-    lock: Lock,
-    platform: Platform,
-    resolver: Resolver,
-    downloads: Downloads,
-    artifacts: Artifacts,
-    progress: Progress,
-) -> list[Path]:
-    """Return the wheels of a locked build environment, in the order given."""
-    found = {row.sha256: path for row in requires if (path := artifacts.get(row.sha256, row.file))}
-    missing = [row for row in requires if row.sha256 not in found]
-    urls = locate([(r.name, r.version, r.sha256) for r in missing], lock, platform, resolver, cutoff=lock.as_of)
-    for row in missing:
-        found[row.sha256] = download(
-            row.file,
-            row.sha256,
-            row.size,
-            urls[row.sha256],
-            f"{row.name} {row.version}",
-            downloads,
-            artifacts,
-            progress,
-        )
-    return [found[row.sha256] for row in requires]

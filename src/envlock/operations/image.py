@@ -12,7 +12,7 @@ from envlock.image.oci import Image
 from envlock.model.artifact import Deb, Wheel
 from envlock.model.edges import Compiler
 from envlock.model.lock import Base, LockFile
-from envlock.model.platform import Platform
+from envlock.model.platform import Platform, image_platforms
 from envlock.operations.build import Materials, build
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import fetch_debs
@@ -42,7 +42,8 @@ def build_image(
             f"Environment {lock.env!r} has no image.",
             hint=f'Name a base: [env.{lock.env}.image] base = "debian-bookworm-python3.11", then `envlock lock`.',
         )
-    sources = [Wheels(lock, platform, folder=folder, edges=edges) for platform in lock.platforms]
+    platforms = image_platforms(lock.platforms)
+    sources = [Wheels(lock, platform, folder=folder, edges=edges) for platform in platforms]
 
     def wheel_path(wheel: Wheel) -> Path:
         return next(source for source in sources if source.holds(wheel)).path(wheel)
@@ -55,7 +56,7 @@ def build_image(
 
     materials = Materials(
         wheels=wheel_path,
-        debs=_Debs(base, lock.platforms, edges).path,
+        debs=_Debs(base, platforms, edges).path,
         compilers=compiler,
         layers=edges.artifacts.folder("layers"),
         sums=sums,

@@ -1,4 +1,4 @@
-"""The inputs of a lock as they stand now in the manifest, its requirements file and its base's recipe."""
+"""The inputs of a lock as they stand now in the manifest, the files of its `from` and its base's recipe."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ def inputs_of(manifest: Manifest, environment: Environment) -> dict[str, str]:
     def recipe_digest(base: str) -> str:
         return hashlib.sha256(recipe_of(manifest, base).canonical.encode()).hexdigest()
 
-    return normalised_inputs(environment, manifest.folder, recipe_digest)
+    return normalised_inputs(manifest, environment, recipe_digest)

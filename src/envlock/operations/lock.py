@@ -9,57 +9,110 @@ from pathlib import Path
 import msgspec
 
 from envlock.errors import UsageError
-from envlock.formats.pylock import read_lock, wheels_of
+from envlock.formats.pylock import wheels_of
 from envlock.image.beside import beside
 from envlock.image.plan import threshold_for
+from envlock.locking.as_of import newer_than_framework, settled, undated
+from envlock.locking.facts import facts_of
 from envlock.locking.frameworks import FRAMEWORKS
-from envlock.model.lock import ImageConfig, Lock, LockFile, Package
+from envlock.locking.hardware import check_hardware
+from envlock.locking.select import Selected, assert_selects_back
+from envlock.model.as_of import Cutoffs, Newer
+from envlock.model.lock import Base, ImageConfig, Lock, Package
 from envlock.model.manifest import Environment, Manifest
-from envlock.operations.base import base_for, recipe_for
-from envlock.operations.cutoff import cutoff_for
+from envlock.model.platform import Platform, image_platforms
+from envlock.model.reference import is_reference
+from envlock.operations.base import base_for, foundation_for
+from envlock.operations.builds import Builds
+from envlock.operations.cutoff import cutoffs_for
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import DEFAULT_GLIBC
 from envlock.operations.inputs import inputs_of, recipe_of
 from envlock.operations.packages import packages_for
 from envlock.operations.resolve import resolve_all
+from envlock.operations.unsatisfiable import explained
 from envlock.operations.upgrade import Upgrade
 
 
-def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, upgrade: Upgrade, edges: Edges) -> Lock:
+class Locked(msgspec.Struct, frozen=True, kw_only=True):
+    """A lock, and what the user should know of it besides."""
+
+    lock: Lock
+    newer: tuple[Newer, ...] = ()
+    """Dependencies uploaded over a year after the framework."""
+    undated: tuple[str, ...] = ()
+    """Packages whose index gives no upload time."""
+
+
+def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, upgrade: Upgrade, edges: Edges) -> Locked:
     """Return the lock of one environment. Pins of `previous` stay where they satisfy the manifest."""
     environment = manifest.environment(name)
-    recipe = recipe_for(manifest, environment)
     kept = None if upgrade.everything else previous
-    glibc = recipe.glibc if recipe else DEFAULT_GLIBC
     inputs = inputs_of(manifest, environment)
-    cutoff = cutoff_for(environment, kept, inputs, upgrade, glibc, edges)
-    resolutions = resolve_all(manifest, environment, kept, upgrade, cutoff, glibc, edges)
-    base = base_for(environment, recipe, kept, inputs, resolutions, edges)
-    packages = packages_for(environment, resolutions, previous, base, cutoff, edges, fresh=upgrade.everything)
+    foundation = foundation_for(
+        manifest, environment, kept, inputs, edges, renew_base=upgrade.base, renew_os=upgrade.os
+    )
+    glibc = foundation.glibc if foundation else DEFAULT_GLIBC
+    bases: dict[bool, Base | None] = {}
+
+    def base_of(sdists: Sequence[str]) -> Base | None:
+        build = bool(sdists)
+        if build not in bases:
+            bases[build] = base_for(
+                manifest, environment, foundation, kept, sdists, edges, renew=upgrade.os or upgrade.base
+            )
+        return bases[build]
+
+    builds = Builds(
+        base=base_of,
+        allowed=foundation is not None and environment.build and not upgrade.no_build,
+        previous=previous,
+        folder=manifest.lock_path(name).parent,
+        edges=edges,
+        rebuild=upgrade.rebuild,
+    )
+
+    def resolve(cutoffs: Cutoffs) -> dict[Platform, list[Selected]]:
+        return resolve_all(manifest, environment, kept, upgrade, cutoffs, glibc, builds.resolve, edges.progress)
+
+    def assume(cutoffs: Cutoffs) -> dict[Platform, list[Selected]]:
+        return resolve_all(manifest, environment, kept, upgrade, cutoffs, glibc, builds.assume, edges.progress)
+
+    cutoffs = cutoffs_for(environment, kept, inputs, upgrade, glibc, resolve, edges)
+    try:
+        resolutions = resolve(cutoffs)
+    except UsageError as error:
+        raise explained(error, environment, cutoffs, glibc, assume, edges) from None
+    cutoffs = settled(cutoffs, resolutions, environment.package_cutoffs)
+    base = base_of(sorted({row.package for rows in resolutions.values() for row in rows if row.kind == "sdist"}))
+    packages = packages_for(environment, resolutions, previous, builds, edges, fresh=upgrade.everything)
+    assert_selects_back(packages, resolutions, python=environment.python, glibc=glibc)
+    facts = facts_of(
+        resolutions, previous=kept, downloads=edges.downloads, artifacts=edges.artifacts, progress=edges.progress
+    )
     lock = Lock(
         env=name,
         python=environment.python,
         platforms=environment.targets,
         packages=packages,
         frameworks=_frameworks(environment, packages),
-        as_of=cutoff,
+        as_of=cutoffs.moment,
+        as_of_packages=cutoffs.packages,
         policy=environment.policy,
         urls=environment.urls,
         inputs=inputs,
         settings=environment.settings,
+        cuda=environment.cuda,
+        hardware={one: manifest.hardware[one] for one in environment.hardware},
+        facts=facts,
         base=base,
     )
-    return _with_image(lock, environment)
-
-
-def previous_lock(path: Path) -> LockFile | None:
-    """Return the lock that stands where the new one will, or None; what cannot be read is no starting point."""
-    try:
-        return read_lock(path)
-    except UsageError as error:
-        if error.reference in ("no-lock", "bad-lock", "foreign-lock"):
-            return None
-        raise
+    check_hardware(lock)
+    return Locked(
+        lock=_with_image(lock, environment),
+        newer=newer_than_framework(resolutions, lock.frameworks),
+        undated=undated(resolutions),
+    )
 
 
 def _frameworks(environment: Environment, packages: Sequence[Package]) -> tuple[str, ...]:
@@ -72,7 +125,7 @@ def _frameworks(environment: Environment, packages: Sequence[Package]) -> tuple[
 def _with_image(lock: Lock, environment: Environment) -> Lock:
     if environment.image is None:
         return lock
-    sizes = [[wheel.size for _, wheel in wheels_of(lock, platform)] for platform in lock.platforms]
+    sizes = [[wheel.size for _, wheel in wheels_of(lock, platform)] for platform in image_platforms(lock.platforms)]
     image = ImageConfig(
         bytecode=environment.image.bytecode,
         threshold=max(threshold_for(row) for row in sizes),
@@ -84,7 +137,7 @@ def _with_image(lock: Lock, environment: Environment) -> Lock:
 def warnings_of(manifest: Manifest, name: str, now: datetime.datetime) -> list[str]:
     """Return what the user should know of a lock although it was made."""
     image = manifest.environment(name).image
-    if image is None:
+    if image is None or is_reference(image.base):
         return []
     recipe = recipe_of(manifest, image.base)
     if now.date() <= recipe.end_of_life:

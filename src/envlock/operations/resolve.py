@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from envlock.locking.select import Selected, select
-from envlock.model.edges import Resolution
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+
+from envlock.errors import UsageError
+from envlock.locking.select import Selected
+from envlock.locking.sources import read_sources
+from envlock.model.as_of import Cutoffs
+from envlock.model.edges import Progress, Resolution
 from envlock.model.lock import Lock
 from envlock.model.manifest import Environment, Manifest
 from envlock.model.platform import Platform
-from envlock.operations.edges import Edges
 from envlock.operations.upgrade import Upgrade
 
 
@@ -16,31 +21,53 @@ def resolve_all(
     environment: Environment,
     kept: Lock | None,
     upgrade: Upgrade,
-    cutoff: str | None,
+    cutoffs: Cutoffs,
     glibc: str,
-    edges: Edges,
+    resolve: Callable[[Resolution], list[Selected]],
+    progress: Progress,
 ) -> dict[Platform, list[Selected]]:
-    """Return the one file of each package, for each platform. Pins of `kept` stay where they can."""
-    files = tuple(manifest.folder / name for name in environment.from_)
+    """Return the one file of each package, for each platform. Pins of `kept` stay where they can.
+
+    `resolve` answers for one platform, see `operations.builds`. Raises UsageError as it does, and `not-locked` for a package to upgrade that is nowhere.
+    """
+    sources = read_sources(environment, manifest.folder)
     resolutions = {}
     for platform in environment.targets:
-        with edges.progress.task(f"Resolving for {platform}"):
-            packages = edges.resolver.resolve(
-                Resolution(
-                    requirements=environment.requirements,
-                    files=files,
-                    groups=environment.groups,
-                    folder=manifest.folder,
-                    python=environment.python,
-                    platform=platform,
-                    glibc=glibc,
-                    cutoff=cutoff,
-                    previous=_as_preferences(kept),
-                    upgrade_packages=upgrade.packages,
-                )
-            )
-        resolutions[platform] = select(packages, python=environment.python, platform=platform, glibc=glibc)
+        wanted = Resolution(
+            requirements=tuple(sorted({*environment.requirements, *sources.requirements})),
+            files=sources.files,
+            groups=sources.groups,
+            extras=sources.extras,
+            constraints=(*environment.constraints, *sources.constraints),
+            overrides=(*environment.overrides, *sources.overrides),
+            folder=manifest.folder,
+            python=environment.python,
+            platform=platform,
+            glibc=glibc,
+            cutoff=cutoffs.moment,
+            package_cutoffs=cutoffs.packages,
+            previous=_as_preferences(kept),
+            upgrade_packages=upgrade.packages,
+        )
+        with progress.task(f"Resolving for {platform}"):
+            resolutions[platform] = resolve(wanted)
+    _check_upgrade(upgrade, kept, resolutions)
     return resolutions
+
+
+def _check_upgrade(upgrade: Upgrade, kept: Lock | None, resolutions: Mapping[Platform, Sequence[Selected]]) -> None:
+    """Refuse to upgrade what neither the old lock nor the new one has: a misspelt name must not pass unseen."""
+    known = {row.package for rows in resolutions.values() for row in rows}
+    known |= {package.name for package in (kept.packages if kept else ())}
+    for name in sorted(upgrade.names - known):
+        near = difflib.get_close_matches(name, sorted(known), 1)
+        raise UsageError(
+            "not-locked",
+            f"{name} is to be upgraded, and this environment does not have it.",
+            expected="a locked package",
+            found=name,
+            hint=f"Did you mean {near[0]!r}?" if near else "Add it to the manifest first.",
+        )
 
 
 def _as_preferences(kept: Lock | None) -> bytes | None:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from envlock import __version__
-from envlock.errors import UsageError
 from envlock.formats.tar import Member
 from envlock.image.base import base_members
 from envlock.image.root import remove, unpack
-from envlock.model.artifact import Requirement
 from envlock.model.edges import Task
 from envlock.model.lock import Base
 from envlock.model.platform import Platform
 from envlock.operations.edges import Edges
-from envlock.operations.fetch import fetch_debs, fetch_selected, resolve_files
+from envlock.operations.fetch import fetch_debs
 
 
 def unpacked_root(base: Base, platform: Platform, edges: Edges, *, build: bool) -> Path:
@@ -71,31 +69,3 @@ def _told(members: Iterable[Member], task: Task) -> Iterator[Member]:
     for member in members:
         task.advance()
         yield member
-
-
-def build_requirements(
-    base: Base, python: str, platform: Platform, cutoff: str | None, edges: Edges
-) -> Callable[[Sequence[str]], tuple[list[Requirement], list[Path]]]:
-    """Return what resolves a build's requirements, as of the lock's cutoff, to exact wheels at hand."""
-
-    def resolve(requirements: Sequence[str]) -> tuple[list[Requirement], list[Path]]:
-        rows = resolve_files(
-            requirements, python=python, platform=platform, glibc=base.glibc, cutoff=cutoff, resolver=edges.resolver
-        )
-        unbuilt = [row.name for row in rows if row.kind == "sdist"]
-        if unbuilt:
-            raise UsageError(
-                "no-build-wheel",
-                f"A build requirement has no wheel: {', '.join(unbuilt)}.",
-                hint="Choose a version of the package that has a wheel.",
-            )
-        paths = [fetch_selected(row, edges.downloads, edges.artifacts, edges.progress) for row in rows]
-        exact = [
-            Requirement(
-                name=row.package, version=row.version, file=row.name, size=path.stat().st_size, sha256=row.sha256
-            )
-            for row, path in zip(rows, paths, strict=True)
-        ]
-        return exact, paths
-
-    return resolve

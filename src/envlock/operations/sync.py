@@ -8,12 +8,12 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from envlock.errors import UsageError
 from envlock.formats.pylock import wheels_of
 from envlock.formats.wheel import open_wheel
 from envlock.model.edges import Installer
 from envlock.model.lock import Lock
 from envlock.model.platform import Platform
+from envlock.operations import local_venv
 from envlock.operations.conflicts import refuse_conflicts
 from envlock.operations.edges import Edges
 from envlock.operations.wheels import Wheels
@@ -33,23 +33,22 @@ def sync_environment(
     """Make `venv` hold exactly the lock's wheels and return how many there are; `folder` is the lock file's.
 
     `python` is an interpreter's path, or None to find one of the locked version. `reinstall` puts every file back,
-    whatever was done to it.
+    whatever was done to it, and makes an environment of another Python anew. So does, of itself, a sync that follows
+    an interrupted one.
 
-    Only a folder that is a virtual environment, is empty or does not exist is touched.
+    Only a folder that is a virtual environment, is empty or does not exist is touched. Raises UsageError (`not-a-venv`,
+    `other-python`, `no-interpreter`, `install-failed`, `file-conflict`), and what fetching wheels raises.
     """
-    if venv.exists() and any(venv.iterdir()) and not (venv / "pyvenv.cfg").is_file():
-        raise UsageError(
-            "not-a-venv",
-            "The folder is not a virtual environment, and nothing in it was touched.",
-            where=str(venv),
-            hint="Choose another folder with --venv.",
-        )
+    there = local_venv.exists(venv)
+    if there and not reinstall:
+        local_venv.check_python(venv, lock.python, lock.env)
     found = Wheels(lock, platform, folder=folder, edges=edges).all()
     with ExitStack() as files:
         wheel_files = (
             files.enter_context(open_wheel(found[wheel.sha256], wheel.name)) for _, wheel in wheels_of(lock, platform)
         )
         refuse_conflicts(wheel_files, lock.python)
+    mark = local_venv.unfinished_mark(venv)
     pins = []
     with tempfile.TemporaryDirectory(prefix="envlock-") as name:
         wheels = Path(name)
@@ -57,10 +56,19 @@ def sync_environment(
             _link(found[wheel.sha256], wheels / wheel.name)
             pins.append(f"{package.name}=={package.version} --hash=sha256:{wheel.sha256}")
         with edges.progress.task(f"Installing {len(pins)} wheels"):
+            if there and local_venv.feature_of(venv) not in ("", lock.python):
+                shutil.rmtree(venv.resolve())
+                there = False
+            if there:
+                locked = {package.name for package, _ in wheels_of(lock, platform)}
+                reinstall = reinstall or mark.exists() or not locked.isdisjoint(local_venv.foreign_origins(venv))
             installer.make_venv(venv, python or lock.python)
+            mark.touch()
             installer.install(venv, pins, wheels, reinstall=reinstall)
-    for stamp in venv.glob("lib/python*/site-packages/*.dist-info/uv_cache.json"):
-        _forget(stamp)
+    for site in local_venv.sites_of(venv):
+        for stamp in site.glob("*.dist-info/uv_cache.json"):
+            _forget(stamp)
+    mark.unlink()
     return len(pins)
 
 

@@ -44,7 +44,7 @@ def verify_environment(
     from envlock.observe.environment import observe_environment
 
     observation = observe_environment(target, interpreter, full=full, progress=progress, name=name)
-    case = Case(lock_file, observation, records=records, locate=_located_in(folder), progress=progress, subject=subject)
+    case = Case(lock_file, observation, records=records, locate=located_in(folder), progress=progress, subject=subject)
     return verdict_of(case, strict=strict)
 
 
@@ -122,7 +122,7 @@ def _hex(digest: str) -> str:
     return digest.removeprefix("sha256:")
 
 
-def _located_in(folder: Path) -> Callable[[Wheel], Located | None]:
+def located_in(folder: Path) -> Callable[[Wheel], Located | None]:
     """Return how a wheel is found where the lock's `path` puts it."""
 
     def locate(wheel: Wheel) -> Located | None:

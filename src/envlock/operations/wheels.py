@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from envlock.errors import IntegrityError, UsageError
 from envlock.formats.pylock import wheels_of
-from envlock.locking.sdist import build_wheel
-from envlock.model.artifact import Build, Requirement, Wheel
+from envlock.model.artifact import Requirement, Wheel
 from envlock.model.lock import Lock, Package
 from envlock.model.platform import Platform
 from envlock.operations.edges import Edges
-from envlock.operations.fetch import at_hand, check_contents, download, fetch_located, locate
-from envlock.operations.roots import unpacked_root
+from envlock.operations.fetch import at_hand, check_contents, download, locate
+from envlock.operations.rebuild import build_again
 
 _CONNECTIONS = 4
 
@@ -62,71 +59,48 @@ class Wheels:
 
     def _obtain(self, wheel: Wheel) -> Path:
         package, _ = self._packages[wheel.sha256]
-        if package.build is not None:
-            return self._edges.artifacts.put(self._build_again(package, package.build, wheel), wheel.sha256, wheel.name)
-        url = wheel.url or self._located().get(wheel.sha256)
-        return self._download(wheel.name, wheel.sha256, wheel.size, url, package)
+        if _is_built(package, wheel):
+            return self._edges.artifacts.put(self._build_again(package, wheel), wheel.sha256, wheel.name)
+        return download(
+            wheel.name,
+            wheel.sha256,
+            wheel.size,
+            self._usable_url(wheel) or self._located().get(wheel.sha256),
+            f"{package.name} {package.version}",
+            self._edges.downloads,
+            self._edges.artifacts,
+            self._edges.progress,
+        )
+
+    def _usable_url(self, wheel: Wheel) -> str | None:
+        """Return the locked URL where this machine's settings let files come from there; its hash is the identity."""
+        return wheel.url if wheel.url is not None and self._edges.indexes.may_use(wheel.url) else None
 
     def _located(self) -> dict[str, str | None]:
-        """Ask the index once for the URLs of all wheels that the lock gives none for."""
+        """Ask the indexes once for the URLs of all wheels that the lock gives no usable one for."""
         with self._locating:
             if self._urls is None:
                 pins = [
                     (package.name, package.version, wheel.sha256)
                     for package, wheel in self._packages.values()
-                    if wheel.url is None and package.build is None
+                    if self._usable_url(wheel) is None and not _is_built(package, wheel)
                 ]
                 with self._edges.progress.task("Asking the index for the locked files"):
                     self._urls = locate(pins, self._lock, self._platform, self._edges.resolver, cutoff=None)
             return self._urls
 
-    def _download(self, name: str, sha256: str, size: int, url: str | None, package: Package) -> Path:
-        owner = f"{package.name} {package.version}"
-        return download(
-            name, sha256, size, url, owner, self._edges.downloads, self._edges.artifacts, self._edges.progress
-        )
-
-    def _sdist(self, package: Package, build: Build) -> Path:
-        cached = self._edges.artifacts.get(build.sdist.sha256, build.sdist.name)
-        if cached is not None:
-            return cached
-        pin = (package.name, package.version, build.sdist.sha256)
-        urls = locate([pin], self._lock, self._platform, self._edges.resolver, cutoff=self._lock.as_of)
-        url = urls[build.sdist.sha256]
-        return self._download(build.sdist.name, build.sdist.sha256, build.sdist.size, url, package)
-
-    def _build_again(self, package: Package, build: Build, wheel: Wheel) -> Path:
-        base, edges = self._lock.base, self._edges
-        if base is None:
-            raise UsageError("no-build-root", f"{wheel.name} was built, but the lock has no base to build it in.")
-        sdist = self._sdist(package, build)
-        requires = fetch_located(
-            build.requires, self._lock, self._platform, edges.resolver, edges.downloads, edges.artifacts, edges.progress
-        )
-
-        def locked(_: Sequence[str]) -> tuple[list[Requirement], list[Path]]:
-            return list(build.requires), requires
-
-        root = unpacked_root(base, self._platform, edges, build=True)
-        built = build_wheel(
-            sdist,
+    def _build_again(self, package: Package, wheel: Wheel) -> Path:
+        locked = Requirement(
             name=package.name,
             version=package.version,
-            root=root,
-            sandbox=edges.sandbox,
-            requires=locked,
-            interpreter=base.interpreter,
-            destination=edges.artifacts.folder("built"),
-            progress=edges.progress,
-            base=unpacked_root(base, self._platform, edges, build=False),
+            file=wheel.name,
+            size=wheel.size,
+            sha256=wheel.sha256,
+            build=package.build,
         )
-        if built.sha256 != wheel.sha256:
-            raise IntegrityError(
-                "rebuild-mismatch",
-                f"{wheel.name} was built again from its locked sdist, and came out with other bytes.",
-                where=f"{package.name} {package.version}",
-                expected=f"sha256 {wheel.sha256}",
-                found=f"sha256 {built.sha256}",
-                hint="Take the wheel from whoever locked it, or lock again.",
-            )
-        return built.path
+        return build_again(locked, lock=self._lock, platform=self._platform, edges=self._edges)
+
+
+def _is_built(package: Package, wheel: Wheel) -> bool:
+    """Tell whether a wheel was built when it was locked; on another platform the same release may have one."""
+    return package.build is not None and wheel.path is not None and wheel.path.startswith("built/")

@@ -105,7 +105,7 @@ class Case:
             if environment is not None and self.image is None:
                 interpreter = environment.interpreter
                 machine = getattr(interpreter, "machine", "")
-                if getattr(interpreter, "system", "") == platform.os and machine in (
+                if getattr(interpreter, "system", "") == platform.sys_platform and machine in (
                     platform.machine,
                     platform.architecture,
                 ):
@@ -169,7 +169,7 @@ class Case:
             return None
         version = lock.base.python if lock.base else lock.python
         return Interpreter(
-            implementation="cpython", version=version, system=self.platform.os, machine=self.platform.machine
+            implementation="cpython", version=version, system=self.platform.sys_platform, machine=self.platform.machine
         )
 
     @cached_property

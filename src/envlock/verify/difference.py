@@ -10,6 +10,7 @@ from envlock.model.change import Area, Change, Difference, Kind
 from envlock.model.finding import IMPACTS, Impact
 from envlock.model.influence import PYTHON_RANK, SETTINGS_RANK, influence_of
 from envlock.model.lock import Lock, LockFile, Package
+from envlock.verify.hardware_changes import hardware_changes
 from envlock.verify.known import fact_about_setting, facts_between
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -28,7 +29,14 @@ _OS_RANK, _LOCK_RANK = 70, 90
 def compare_locks(before: LockFile, after: LockFile, *, before_name: str, after_name: str) -> Difference:
     """Return what changes from one lock to the other, the most consequential first."""
     old, new = before.lock, after.lock
-    changes = [*_packages(old, new), *_python(old, new), *_settings(old, new), *_base(old, new), *_rest(old, new)]
+    changes = [
+        *_packages(old, new),
+        *hardware_changes(old, new),
+        *_python(old, new),
+        *_settings(old, new),
+        *_base(old, new),
+        *_rest(old, new),
+    ]
     changes.sort(key=lambda c: (IMPACTS.index(c.impact), c.rank, c.area, c.subject))
     changed = {
         change.subject

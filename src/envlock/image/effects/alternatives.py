@@ -1,4 +1,4 @@
-"""alternatives: the links that literal `update-alternatives --install` lines of postinst scripts ask for."""
+"""alternatives: the links that `update-alternatives --install` lines of postinst scripts ask for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from envlock.errors import UsageError
+from envlock.image.effects.unrolled import literal
 from envlock.image.tree import Tree
 
 _OWNER = "alternatives"
@@ -51,15 +52,15 @@ def apply(tree: Tree) -> None:
 
 
 def choices(script: bytes, package: str) -> Iterator[Choice]:
-    """Iterate over the choices that a script installs.
+    """Iterate over the choices that a script of a package installs.
 
-    Raises UsageError (`unread-script`) where a line is not literal: nothing here evaluates shell.
+    Raises UsageError (`unread-script`) where a line is neither literal nor unrolled: nothing here evaluates shell.
     """
     try:
         text = script.decode("utf-8")
     except UnicodeDecodeError:
         return
-    text = re.sub(r"\\\n", " ", text)
+    text = re.sub(r"\\\n", " ", literal(text, package))
     for line in text.splitlines():
         if _TOOL in line and "--install" in line and not line.lstrip().startswith("#"):
             for words in _commands(line):

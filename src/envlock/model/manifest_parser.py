@@ -1,0 +1,174 @@
+"""Finds and parses the manifest: what comes out of here is checked, and errors say key, expected and found."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import re
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from envlock.errors import UsageError
+from envlock.model.extends import merged
+from envlock.model.hardware import parse_hardware
+from envlock.model.index import Index
+from envlock.model.manifest import FILENAME, Environment, Manifest
+from envlock.model.manifest_rules import check_environment, check_indexes, check_parts
+from envlock.model.names import ENVIRONMENT
+
+_CONFLICT = re.compile(rb"^(<{7}|>{7})( .*)?\r?$", re.MULTILINE)
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    """The top level of a manifest."""
+
+    env: dict[str, Any] = {}
+    index: tuple[Index, ...] = ()
+    hardware: dict[str, Any] = {}
+
+
+def find_manifest(start: Path) -> Manifest:
+    """Read envlock.toml, or pyproject.toml with [tool.envlock], of `start` or the nearest folder above it."""
+    for folder in (start, *start.parents):
+        path = folder / FILENAME
+        if path.is_file():
+            return parse_manifest(path, read_document(path.read_bytes(), path.name))
+        path = folder / "pyproject.toml"
+        if path.is_file():
+            table = read_document(path.read_bytes(), path.name).get("tool", {}).get("envlock")
+            if isinstance(table, dict):
+                return parse_manifest(path, table)
+    raise UsageError(
+        "no-manifest",
+        f"There is no {FILENAME} here or in a folder above.",
+        hint='Run `envlock init`, or write one:\n\n[env.train]\npython = "3.11"\nfrom = "requirements.txt"\n',
+    )
+
+
+def read_document(raw: bytes, name: str) -> dict[str, Any]:
+    """Read TOML; UsageError (`conflict-markers`, `bad-manifest`) with the line."""
+    conflict = _CONFLICT.search(raw)
+    if conflict is not None:
+        line = raw.count(b"\n", 0, conflict.start()) + 1
+        raise UsageError(
+            "conflict-markers",
+            "The manifest has conflict markers.",
+            where=f"{name}, line {line}",
+            hint="Keep what both sides want, then run `envlock lock`: it resolves the locks.",
+        )
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UsageError("bad-manifest", "The manifest is not UTF-8.", where=name, found=str(error)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            "bad-manifest", "The manifest is not TOML.", where=name, found=str(error), hint="Mend that line."
+        ) from None
+
+
+def parse_manifest(path: Path, document: dict[str, Any]) -> Manifest:
+    """Check a manifest's tables; UsageError (`bad-manifest`, `unknown-key`, …) says key, expected and found."""
+    where = path.name
+    _check_keys(document, _Document, where, "")
+    document = _dates_as_text(document)
+    tables = document.get("env")
+    if not isinstance(tables, dict) or not tables:
+        raise UsageError(
+            "bad-manifest", "The manifest has no environment.", where=where, expected="a table such as [env.train]"
+        )
+    top = _convert({key: value for key, value in document.items() if key != "env"}, _Document, where, "")
+    check_indexes(top.index, where)
+    _check_names(top.hardware, "a hardware class", where)
+    hardware = {name: parse_hardware(name, table, where) for name, table in top.hardware.items()}
+    _check_names(tables, "an environment", where)
+    tables = {name: _lists(table) for name, table in tables.items()}
+    environments = {}
+    for name, table in tables.items():
+        _check_keys(table, Environment, where, f"env.{name}")
+        own = _convert(table, Environment, where, f"env.{name}")
+        check_parts(own, hardware, f"{where}: env.{name}")
+    for name in tables:
+        environment = _convert(merged(tables, name, where), Environment, where, f"env.{name}")
+        if not environment.abstract:
+            check_environment(name, environment, f"{where}: env.{name}")
+            environments[name] = environment
+    if not environments:
+        raise UsageError(
+            "bad-manifest", "Every environment of the manifest is abstract.", where=where, hint="Extend one of them."
+        )
+    return Manifest(folder=path.parent, path=path, environments=environments, indexes=top.index, hardware=hardware)
+
+
+def _lists(table: Any) -> Any:
+    """Let `from` and `extends` be one name instead of a list."""
+    if not isinstance(table, dict):
+        return table
+    return {k: [v] if k in ("from", "extends") and isinstance(v, str) else v for k, v in table.items()}
+
+
+def _dates_as_text(value: Any) -> Any:
+    """Turn TOML's dates and times into ISO 8601, wherever they stand."""
+    if isinstance(value, dict):
+        return {key: _dates_as_text(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_dates_as_text(inner) for inner in value]
+    return value.isoformat() if isinstance(value, datetime.date) else value
+
+
+def _check_names(tables: Mapping[str, Any], what: str, where: str) -> None:
+    for name in tables:
+        if not re.fullmatch(ENVIRONMENT, name):
+            raise UsageError(
+                "bad-manifest",
+                f"{name!r} cannot name {what}.",
+                where=where,
+                expected="lower-case letters, digits, - and _ (names become parts of file names without dots: PEP 751)",
+            )
+
+
+_Record = typing.TypeVar("_Record", bound=msgspec.Struct)
+
+
+def _convert(table: Any, kind: type[_Record], where: str, key: str) -> _Record:
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        what, _, at = str(error).partition(" - at ")
+        path = key + at.strip("`").removeprefix("key in ").removeprefix("$")
+        raise UsageError("bad-manifest", what + ".", where=f"{where}: {path.removeprefix('.')}") from None
+
+
+def _check_keys(table: Any, kind: type[msgspec.Struct], where: str, key: str) -> None:
+    """Refuse a key that no field of `kind` is called by, in the tables inside too."""
+    if not isinstance(table, dict):
+        return
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    for name, value in table.items():
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, 1)
+            raise UsageError(
+                "unknown-key",
+                f"The manifest has an unknown key {name!r}.",
+                where=f"{where}: {key or 'top level'}",
+                expected="one of: " + ", ".join(sorted(fields)),
+                found=name,
+                hint=f"Did you mean {near[0]!r}?" if near else "",
+            )
+        inner = next((t for t in (fields[name], *typing.get_args(fields[name])) if _is_record(t)), None)
+        if inner is None:
+            continue
+        path = f"{key}.{name}".removeprefix(".")
+        if isinstance(value, list):
+            for number, row in enumerate(value):
+                _check_keys(row, inner, where, f"{path}[{number}]")
+        else:
+            _check_keys(value, inner, where, path)
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)

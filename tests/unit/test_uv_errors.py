@@ -1,0 +1,63 @@
+"""What uv's failures are told as."""
+
+from __future__ import annotations
+
+import pytest
+
+from envlock.adapters.uv_errors import explain, failure
+from envlock.model.edges import MetadataUnknownError, Resolution
+from envlock.model.platform import Platform
+
+WANTED = Resolution(
+    requirements=("six",),
+    python="3.9",
+    platform=Platform("linux", "amd64"),
+    glibc="2.31",
+    cutoff="2021-01-01T00:00:00Z",
+)
+NONE = "error: No solution found when resolving dependencies\n  cause: Because six was not found, we can conclude ..."
+
+
+def test_unsatisfiable() -> None:
+    """uv's own words, its hints, and what was asked for."""
+    error = explain(failure(1, f"{NONE}\n\nhint: one thing\n\nhint: another\n"), WANTED)
+    assert str(error) == (
+        "The requirements cannot be satisfied for Python 3.9 on linux/amd64, glibc 2.31. [unsatisfiable]\n"
+        "  expected: a set of releases from before 2021-01-01T00:00:00Z\n"
+        f"  found: {NONE}\n"
+        "  next: one thing\nanother"
+    )
+
+
+def test_an_sdist_without_metadata() -> None:
+    """Name and version are read off the message; the release is no failure yet."""
+    text = "error: Failed to build `typing-extensions==1.0.post1`\n  cause: The build backend returned an error\n"
+    error = explain(failure(1, text), WANTED)
+    assert isinstance(error, MetadataUnknownError)
+    assert (error.project, error.version) == ("typing-extensions", "1.0.post1")
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "answer", "next_step"),
+    [
+        (1, f"{NONE}\n\nhint: An index URL (http://x/) ... credentials (401 Unauthorized)", "401 Unauth", "netrc"),
+        (1, f"{NONE}\n\nhint: An index (http://x/) returned a 403 Forbidden error.", "403 Forbidden", "may read"),
+        (2, "error: Failed to fetch: http://x/\n  cause: ... (429 Too Many Requests) for url", "429 Too", "wait"),
+        (2, "error: Failed to fetch: http://x/\n  cause: ... (500 Internal Server Error)", "500 Internal", "later"),
+    ],
+)
+def test_an_index_that_refuses(status: int, text: str, answer: str, next_step: str) -> None:
+    """The answer of the index is named, and what to do about it."""
+    error = explain(failure(status, text), WANTED)
+    assert (error.reference, error.exit_code) == ("index-refused", 2)
+    assert answer in error.what
+    assert next_step in error.hint
+
+
+def test_nothing_private_is_told() -> None:
+    """No credential of a URL, and no name of a temporary file."""
+    text = "error: Failed to fetch: `https://me:pass@word@example.com/simple/?token=1`\n  cause: /tmp/x/requirements.in"
+    error = explain(failure(2, text, "/tmp/x"), WANTED)
+    assert error.found == "error: Failed to fetch: `https://***@example.com/simple/?***@`\n  cause: requirements.in"
+    assert error.reference == "resolver-failed"
+    assert "--offline" in error.hint
