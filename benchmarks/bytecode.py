@@ -9,7 +9,6 @@ worker, unchecked-hash files) finds them unpacked, and writes beside them.
 from __future__ import annotations
 
 import argparse
-import datetime
 import hashlib
 import resource
 import tempfile
@@ -18,15 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from envlock.adapters.bytecode import FLAGS, RootCompiler
-from envlock.adapters.cache import Cache
-from envlock.adapters.debian import Mirrors
-from envlock.adapters.http import Http
 from envlock.adapters.sandbox import NamespaceSandbox
-from envlock.adapters.uv import Uv
+from envlock.cli.wiring import wire
 from envlock.formats.pylock import read_lock
 from envlock.formats.wheel import WheelFile, open_wheel
 from envlock.model.edges import NoProgress
-from envlock.operations.edges import Edges
+from envlock.model.index import Indexes
 from envlock.operations.roots import unpacked_root
 
 SITE = "/sources"
@@ -68,17 +64,7 @@ def main() -> None:
     lock = read_lock(arguments.lock).lock
     if lock.base is None:
         parser.error("the lock has no base")
-    downloads, sandbox = Http(), NamespaceSandbox()
-    edges = Edges(
-        resolver=Uv(),
-        downloads=downloads,
-        artifacts=Cache(),
-        archives=Mirrors(downloads),
-        sandbox=sandbox,
-        compiler=lambda root, interpreter: RootCompiler(sandbox, root, interpreter),
-        progress=NoProgress(),
-        now=datetime.datetime.now(datetime.UTC),
-    )
+    edges = wire(Indexes(), NoProgress())
     root, interpreter = unpacked_root(lock.base, lock.platforms[0], edges, build=False), lock.base.interpreter
     with open_wheel(arguments.wheel, arguments.name) as wheel, tempfile.TemporaryDirectory() as name:
         count = size = 0

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 from pathlib import Path
 
-from envlock.adapters.apt import apt_here
-from envlock.adapters.bytecode import RootCompiler
-from envlock.adapters.cache import Cache
-from envlock.adapters.debian import Mirrors
-from envlock.adapters.http import Http
-from envlock.adapters.registry import OciRegistry
-from envlock.adapters.registry_session import Session
-from envlock.adapters.sandbox import NamespaceSandbox
-from envlock.adapters.uv import Uv
+from envlock.cli.wiring import wire
 from envlock.locking.base import resolve_base
 from envlock.model.edges import NoProgress
+from envlock.model.index import Indexes
 from envlock.model.lock import Base
 from envlock.model.platform import Platform
 from envlock.model.recipe import load_recipe, packaged_recipe_folders
@@ -30,19 +22,7 @@ PLATFORM = Platform("linux", "amd64")
 @functools.cache
 def edges() -> Edges:
     """The real edges of this machine."""
-    downloads, sandbox = Http(), NamespaceSandbox()
-    return Edges(
-        resolver=Uv(),
-        downloads=downloads,
-        artifacts=Cache(),
-        archives=Mirrors(downloads),
-        registry=OciRegistry(Session()),
-        solver=apt_here,
-        sandbox=sandbox,
-        compiler=lambda root, interpreter: RootCompiler(sandbox, root, interpreter),
-        progress=NoProgress(),
-        now=datetime.datetime.now(datetime.UTC),
-    )
+    return wire(Indexes(), NoProgress())
 
 
 @functools.cache
@@ -53,7 +33,9 @@ def resolved(recipe: str) -> Base:
         load_recipe(recipe, packaged_recipe_folders()),
         [PLATFORM],
         at.archives,
-        lambda deb, archives: fetch_debs([deb], archives=archives, artifacts=at.artifacts, progress=at.progress)[deb.sha256],
+        lambda deb, archives: fetch_debs([deb], archives=archives, artifacts=at.artifacts, progress=at.progress)[
+            deb.sha256
+        ],
         now=at.now,
         with_build_packages=True,
         progress=at.progress,

@@ -70,7 +70,7 @@ def test_fetched_from_the_folder(near: Project, carried: Path, tmp_path: Path) -
     """Into an empty cache; the image has the digest that it has anywhere else."""
     far = Far(near, tmp_path, cache=tmp_path / "cache")
     refused = far.run("--offline", "sync")
-    assert (refused.code, "[offline]" in refused.err) == (2, True)
+    assert (refused.code, "envlock fetch --from" in refused.err) == (2, True)
     far.ok("--offline", "fetch", "--from", str(carried))
     all_of_it(far)
     near.ok("build")

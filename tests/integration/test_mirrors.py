@@ -181,6 +181,7 @@ def test_credentials_are_written_nowhere(
         command.write_text(f"#!/bin/sh\nprintf '%s\\n' '{USER}' '{SECRET}'\n")
         command.chmod(0o755)
         machine.environ |= {"PATH": f"{command.parent}:{os.environ['PATH']}", "UV_KEYRING_PROVIDER": "subprocess"}
+    machine.environ["UV_HTTP_RETRIES"] = "0"
     said = []
     for arguments in (["lock"], ["fetch"], ["sync"], ["verify", "--json"], ["lock", "-U", "--json"]):
         result = machine.ok(*arguments)

@@ -50,6 +50,14 @@ def test_what_is_wanted_comes_with_its_dependencies(pool: Pool, solver: Solver |
     assert chosen(pool, solver, "a") == ["a=1.0-1", "b=1.0-1", "d=1.0-1", "e=1.0-1"]
 
 
+def test_among_providers_the_priority_decides(pool: Pool, solver: Solver | None) -> None:
+    """mawk is in every Debian, gawk is not."""
+    pool.add("a", Depends="awk")
+    pool.add("gawk", Provides="awk", Priority="optional")
+    pool.add("mawk", Provides="awk", Priority="required")
+    assert chosen(pool, solver, "a") == ["a=1.0-1", "mawk=1.0-1"]
+
+
 def test_an_excluded_package_counts_as_there(pool: Pool, solver: Solver | None) -> None:
     """Versioned dependencies on it hold, and what it provides is there, whether the suites have it or not."""
     pool.add("a", Depends="debconf (>= 0.5) | debconf-2.0, dpkg (>= 1.17)")

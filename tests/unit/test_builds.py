@@ -14,6 +14,7 @@ import pytest
 
 from envlock.adapters.cache import Cache
 from envlock.errors import IntegrityError, UsageError
+from envlock.locking.built_wheel import metadata_of
 from envlock.locking.sdist import BuiltWheel, Requires
 from envlock.model.artifact import Build, Deb, Requirement, Sdist
 from envlock.model.edges import BuildRefusedError, Metadata, MetadataUnknownError, NoProgress, Resolution
@@ -76,7 +77,7 @@ class Index:
                 continue
             if name in self.wheels:
                 file, kind = self.wheels[name], "wheels"
-                queue += module.metadata_of(file).requires_dist
+                queue += metadata_of(file).requires_dist
             elif not wanted.sdists:
                 raise BuildRefusedError([name])
             elif name not in self.sdists:

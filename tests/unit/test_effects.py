@@ -10,12 +10,13 @@ from envlock.errors import IntegrityError, UsageError
 from envlock.image.effects.alternatives import Choice, Link, choices
 from envlock.image.effects.mime_database import MimeType, read, written
 from envlock.image.effects.unrolled import UNROLLED, Unrolled
+from envlock.model.effects import EFFECTS
 from tests.unit.debs import Pool, link, member
 from tests.unit.test_base import members
 
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 LOADERS = f"{LIBRARIES}/gdk-pixbuf-2.0/2.10.0"
-PLUGINS = "core dot_layout gd neato_layout pango visio webp xlib".split()
+PLUGINS = ["core", "dot_layout", "gd", "neato_layout", "pango", "visio", "webp", "xlib"]
 TYPES = """<?xml version="1.0"?>
 <mime-info xmlns="http://www.freedesktop.org/standards/shared-mime-info">
 <mime-type type="image/x">
@@ -40,6 +41,13 @@ TYPES = """<?xml version="1.0"?>
 @pytest.fixture
 def pool(tmp_path: Path) -> Pool:
     return Pool(tmp_path)
+
+
+def test_every_effect_is_described_in_the_order_of_application() -> None:
+    """The layer spec is the contract for the bytes that they write."""
+    spec = (Path(__file__).parents[2] / "docs" / "layer-spec-v1.md").read_text("utf-8")
+    rows = [line.split("|")[1] for line in spec.splitlines() if line.startswith("| `")]
+    assert tuple(name.strip(" `") for row in rows for name in row.split(",")) == EFFECTS
 
 
 def test_fonts_are_configured_as_debconf_would_by_default(pool: Pool) -> None:
@@ -87,6 +95,21 @@ def test_adduser_gets_its_settings(pool: Pool) -> None:
     """A copy of the default that the package brings, where it does not ship the file itself."""
     pool.add("adduser", data=[member("./usr/share/adduser/adduser.conf", "DSHELL=/bin/bash\n")])
     assert members(pool, "adduser-conf")["etc/adduser.conf"][1] == b"DSHELL=/bin/bash\n"
+
+
+def test_ghostscripts_maps_are_gathered(pool: Pool) -> None:
+    """From the files of all packages, in the order of their names; a map without any is empty."""
+    pool.add("fonts-b", data=[member("./etc/ghostscript/fontmap.d/20b.conf", "b\n")])
+    pool.add("fonts-a", data=[member("./etc/ghostscript/fontmap.d/10a.conf", "a\n"), member("./etc/ghostscript/x", "")])
+    found = members(pool, "ghostscript-fonts")
+    assert found["var/lib/ghostscript/fonts/Fontmap"][1] == b"a\nb\n"
+    assert found["var/lib/ghostscript/fonts/cidfmap"][1] == b""
+
+
+def test_paper_is_a4(pool: Pool) -> None:
+    """What libpaper takes where no locale has another."""
+    pool.add("libpaper1")
+    assert members(pool, "paper-size")["etc/papersize"][1] == b"a4\n"
 
 
 def test_image_loaders_are_registered_in_the_order_of_their_names(pool: Pool) -> None:

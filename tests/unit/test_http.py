@@ -161,7 +161,14 @@ def test_refusals(server: Server, tmp_path: Path, status: int, reference: str, n
 
 
 @pytest.mark.parametrize(
-    ("header", "waits"), [("7", [7.0]), (None, [0.5]), ("Fri, 01 Jan 2010 00:00:00 GMT", [0.0]), ("soon", [0.5])]
+    ("header", "waits"),
+    [
+        ("7", [7.0]),
+        (None, [0.5]),
+        ("Fri, 01 Jan 2010 00:00:00 GMT", [0.0]),
+        ("Fri, 01 Jan 2010 00:00:00 -0000", [0.0]),
+        ("soon", [0.5]),
+    ],
 )
 def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path, header: str | None, waits: list[float]) -> None:
     """Retry-After says how long to wait, in seconds or as a date; without it the pauses grow."""

@@ -11,7 +11,8 @@ import pytest
 
 from envlock.adapters.registry import OciRegistry
 from envlock.adapters.registry_auth import TOKEN_USER, Challenge, Credentials, challenges, docker_credentials
-from envlock.adapters.registry_session import MIRRORS, Session
+from envlock.adapters.registry_hosts import MIRRORS
+from envlock.adapters.registry_session import Session
 from envlock.errors import EnvlockError, IntegrityError, UsageError
 from envlock.formats.oci import INDEX, MANIFEST, digest_of
 from envlock.model.reference import Reference
@@ -274,8 +275,10 @@ def test_the_engines_mirrors_stand_for_dockers_registry(fake: FakeRegistry, tmp_
     daemon = tmp_path / "daemon.json"
     daemon.write_text(json.dumps({"registry-mirrors": ["https://mirror.example.com/", "http://plain.example.com"]}))
     session = Session(environment={}, daemon=daemon)
-    assert [host for host, _ in session.roots("")] == ["mirror.example.com", ""]
-    assert list(session.roots("registry.example.com")) == [("registry.example.com", "https://registry.example.com")]
+    assert [host for host, _ in session.hosts.roots("")] == ["mirror.example.com", ""]
+    assert list(session.hosts.roots("registry.example.com")) == [
+        ("registry.example.com", "https://registry.example.com")
+    ]
 
 
 @pytest.mark.parametrize("value", ["docker.example.com", "a=https://b.example.com", "a=ana:word@b.example.com"])

@@ -93,14 +93,18 @@ class EngineSandbox:
             try:
                 for place, folder in (binds or {}).items():
                     api.put_archive(container, place, archive(folder))
-                connection = api.attach_socket(container, params=_STREAMS)
-                api.start(container)
+                attached = api.attach_socket(container, params=_STREAMS)
+                try:
+                    api.start(container)
+                except BaseException:
+                    _close(attached)
+                    raise
             except BaseException:
                 self._remove(container)
                 raise
         except docker.errors.DockerException as error:
             raise _refusal(reason_of(error), argv[0], root) from error
-        return _Contained(self, container, connection, dict(binds or {}))
+        return _Contained(self, container, attached, dict(binds or {}))
 
     def _container(
         self, api: Any, image: str, argv: Sequence[str], environment: Mapping[str, str], places: Sequence[str]
@@ -271,6 +275,13 @@ def _socket(attached: Any) -> socket.socket:
     return connection
 
 
+def _close(attached: Any) -> None:
+    connection = _socket(attached)
+    for part in (attached, connection, getattr(attached, "_response", None)):
+        if part is not None:
+            part.close()
+
+
 def _send(source: IO[bytes], connection: socket.socket) -> None:
     with contextlib.suppress(OSError), source:
         while chunk := os.read(source.fileno(), _CHUNK):
@@ -282,9 +293,7 @@ def _receive(attached: Any, pipes: Mapping[int, IO[bytes]]) -> None:
     """Take an attached container's output apart, until it ends."""
     connection = _socket(attached)
     with contextlib.ExitStack() as stack:
-        for part in (attached, connection, getattr(attached, "_response", None)):
-            if part is not None:
-                stack.callback(part.close)
+        stack.callback(_close, attached)
         for pipe in pipes.values():
             stack.enter_context(contextlib.suppress(OSError))
             stack.enter_context(pipe)

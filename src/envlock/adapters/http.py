@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import email.utils
 import errno
 import hashlib
 import os
-import re
 import ssl
 import threading
 import time
@@ -22,6 +19,7 @@ import urllib3
 from urllib3.util import Retry, Timeout
 
 from envlock.adapters.credentials import Credentials, redact
+from envlock.adapters.http_errors import failed, refusal, refuse_web_page, retry_after
 from envlock.errors import IntegrityError, UsageError
 from envlock.model.edges import Task
 from envlock.model.index import url_origin, without_login
@@ -34,8 +32,6 @@ _REFUSED = (401, 403, 404)
 """What servers answer to those who did not say who they are; some hide with 404 that there is anything."""
 _LONGEST_WAIT = 30
 """Seconds of a Retry-After that are waited; a longer one is told."""
-_CONNECTION = re.compile(r"<[^>]*>: |^\('|', .*$|^[A-Za-z]+\([^)]*\): ")
-"""What urllib3 says of its own objects around a cause."""
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
 
 __all__ = ["Http", "Page", "redact"]
@@ -126,7 +122,7 @@ class Http:
                     url = target
                     continue
                 if response.status >= 400:
-                    raise _refusal(url, response)
+                    raise refusal(url, response)
                 yield without_login(url), response
                 return
             finally:
@@ -143,7 +139,7 @@ class Http:
                 if other is not None and other != pair:
                     response.close()
                     pair, response = other, self._request(url, headers, other)
-            wait = _retry_after(response)
+            wait = retry_after(response)
             if response.status not in _BUSY or attempt == _ATTEMPTS or (wait or 0) > _LONGEST_WAIT:
                 return response
             response.close()
@@ -157,7 +153,7 @@ class Http:
         try:
             return self._pool(bare).request("GET", bare, headers=headers, preload_content=False, redirect=False)
         except urllib3.exceptions.HTTPError as error:
-            raise _failed(url, error) from None
+            raise failed(url, error) from None
 
     def get(self, url: str, *, limit: int) -> bytes:
         """Return a small body whole."""
@@ -207,7 +203,7 @@ class Http:
                         try:
                             for piece in response.stream(_PIECE):
                                 if not done:
-                                    _refuse_web_page(url, response, piece)
+                                    refuse_web_page(url, response, piece)
                                 file.write(piece)
                                 digest.update(piece)
                                 done += len(piece)
@@ -215,7 +211,7 @@ class Http:
                             break
                         except urllib3.exceptions.HTTPError as error:
                             if attempt == _ATTEMPTS:
-                                raise _failed(url, error) from None
+                                raise failed(url, error) from None
             if (size is not None and done != size) or digest.hexdigest() != sha256:
                 raise IntegrityError(
                     "download-mismatch",
@@ -246,69 +242,9 @@ def _host_and_port(text: str) -> str:
     return (urlsplit(text).netloc if "://" in text else text).rpartition("@")[2].lower()
 
 
-def _retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
-    """Return the seconds that the server asks to wait (RFC 9110, 10.2.3), or None."""
-    text = response.headers.get("Retry-After", "").strip()
-    if not text:
-        return None
-    if text.isdecimal():
-        return float(text)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (moment - datetime.datetime.now(datetime.UTC)).total_seconds())
-
-
-def _refuse_web_page(url: str, response: urllib3.BaseHTTPResponse, start: bytes) -> None:
-    """Say that a server sent a page, such as a proxy's or a login's, where a file should be; its digest says less."""
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind == "text/html" and start.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<head")):
-        raise UsageError(
-            "web-page",
-            "The server sent a web page where a file should be.",
-            where=redact(url),
-            found=kind,
-            hint="A proxy or a login page may stand before the index: open the URL in a browser, and give credentials.",
-        )
-
-
-def _refusal(url: str, response: urllib3.BaseHTTPResponse) -> UsageError:
-    status, wait = response.status, _retry_after(response)
-    reference, hint = "fetch-failed", ""
-    if status == 401:
-        reference = "credentials-missing"
-        hint = (
-            "Give them in netrc, as UV_INDEX_<NAME>_USERNAME and _PASSWORD, or in a keyring with "
-            "UV_KEYRING_PROVIDER=subprocess; if they were given, they are wrong."
-        )
-    elif status == 403:
-        hint = "The server knows who asks and refuses: ask its owner for access, or look for wrong credentials."
-    elif status in (404, 410):
-        reference = "not-found"
-        hint = "The file is gone or the URL is wrong; some indexes also hide so what credentials would show."
-    elif status == 429:
-        reference = "rate-limited"
-        hint = f"Wait {wait:.0f} seconds and run the command again." if wait else "Wait, and run the command again."
-    elif status >= 500:
-        hint = "The server is in trouble: run the command again later, or use a mirror."
-    return UsageError(reference, f"The server answered {status}.", where=redact(url), hint=hint)
-
-
 @contextlib.contextmanager
 def _reading(url: str) -> Iterator[None]:
     try:
         yield
     except urllib3.exceptions.HTTPError as error:
-        raise _failed(url, error) from None
-
-
-def _failed(url: str, error: Exception) -> UsageError:
-    cause = getattr(error, "reason", None) or error
-    return UsageError(
-        "fetch-failed",
-        "The download failed.",
-        where=redact(url),
-        found=_CONNECTION.sub("", str(cause)),
-        hint="Check the network, the proxy and SSL_CERT_FILE, then run the command again.",
-    )
+        raise failed(url, error) from None

@@ -116,7 +116,7 @@ class OciRegistry:
 
     def _first(self, reference: Reference, ask: Callable[[str, str], _Answer]) -> _Answer:
         """Return the first answer of the registry's mirrors and itself; what the registry itself says counts last."""
-        roots = list(self._session.roots(reference.registry))
+        roots = list(self._session.hosts.roots(reference.registry))
         for registry, root in roots[:-1]:
             try:
                 return ask(registry, root)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import os
 import threading
 import time
-import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from envlock.adapters.registry_auth import Credentials, challenges, docker_credentials
+from envlock.adapters.registry_hosts import Hosts, is_loopback
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,9 +25,7 @@ _ATTEMPTS = 5
 _REDIRECTS = 5
 _LONGEST_WAIT_S = 60.0
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
-_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _TOKEN_LIMIT = 1 << 20
-MIRRORS = "ENVLOCK_REGISTRY_MIRRORS"
 _DAEMON = Path("/etc/docker/daemon.json")
 
 
@@ -36,7 +33,7 @@ class Session:
     """Requests to registries, each with what its host asks for. Safe to use from several threads.
 
     Args:
-        environment: where proxies aside, mirrors and certificate bundles are named.
+        environment: where mirrors and certificate bundles are named.
         daemon: the Engine's configuration, whose `registry-mirrors` stand for Docker's default registry.
         credentials: of a registry, as Docker's configuration has them.
         sleep: waits for that many seconds.
@@ -52,21 +49,11 @@ class Session:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._offline = offline
-        self._environment = os.environ if environment is None else environment
-        self._daemon = daemon
+        self.hosts = Hosts(os.environ if environment is None else environment, daemon, offline=offline)
         self._credentials = credentials
         self._sleep = sleep
         self._guard = threading.Lock()
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
         self._tokens: dict[tuple[str, str], str] = {}
-        self._roots: dict[str, str] = {}
-
-    def roots(self, registry: str) -> Iterator[tuple[str, str]]:
-        """Iterate over (registry, base URL without /v2) of a registry's mirrors, then of itself."""
-        for mirror in self._mirrors(registry):
-            host, _, path = mirror.partition("/")
-            yield host, self._root(host) + (f"/{path.strip('/')}" if path.strip("/") else "")
-        yield registry, self._root(registry)
 
     @contextlib.contextmanager
     def request(
@@ -142,7 +129,7 @@ class Session:
             )
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                response = self._pool(url).request(
+                response = self.hosts.pool(url).request(
                     method,
                     url,
                     headers={"User-Agent": "envlock", "Accept-Encoding": "identity", **headers},
@@ -210,88 +197,6 @@ class Session:
         if not isinstance(token, str) or not token.isprintable():
             raise failed(registry, "its token server gave no token")
         return f"Bearer {token}"
-
-    def _root(self, registry: str) -> str:
-        """Return scheme and host of a registry: plain HTTP is for loopback alone, where it speaks no TLS."""
-        if not registry:
-            import docker.auth
-
-            return f"https://{urlsplit(docker.auth.INDEX_URL).netloc}"
-        if not is_loopback(urlsplit(f"//{registry}").hostname or ""):
-            return f"https://{registry}"
-        with self._guard:
-            known = self._roots.get(registry)
-        if known is None:
-            known = f"http://{registry}" if self._speaks_plainly(registry) else f"https://{registry}"
-            with self._guard:
-                self._roots[registry] = known
-        return known
-
-    def _speaks_plainly(self, registry: str) -> bool:
-        import urllib3
-
-        if self._offline:
-            return True
-        url = f"http://{registry}/v2/"
-        try:
-            response = self._pool(url).request("GET", url, preload_content=False, redirect=False, retries=False)
-        except urllib3.exceptions.HTTPError:
-            return False
-        response.close()
-        return response.status != 400  # what servers of TLS answer to HTTP
-
-    def _mirrors(self, registry: str) -> list[str]:
-        import docker.auth
-
-        name = registry or docker.auth.INDEX_NAME
-        found = []
-        for pair in self._environment.get(MIRRORS, "").replace(",", " ").split():
-            origin, equals, mirror = pair.partition("=")
-            if not equals or not origin or not mirror or "@" in mirror or "://" in mirror:
-                raise UsageError(
-                    "bad-registry-mirror",
-                    f"An entry of {MIRRORS} cannot be used.",
-                    expected="REGISTRY=MIRROR, hosts without scheme or credentials, separated by spaces",
-                    found=pair.rpartition("@")[2],
-                    hint=f"such as {MIRRORS}='docker.example.com=mirror.example.com'",
-                )
-            if origin == name:
-                found.append(mirror)
-        if not registry and not found:
-            try:
-                listed = json.loads(self._daemon.read_bytes()).get("registry-mirrors") or []
-                found += [urlsplit(url).netloc.rpartition("@")[2] for url in listed if url.startswith("https://")]
-            except (OSError, ValueError, AttributeError):
-                pass  # no Engine here, or one with a configuration of its own kind
-        return found
-
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        import urllib3
-
-        parts = urlsplit(url)
-        bypass = is_loopback(parts.hostname or "") or urllib.request.proxy_bypass(parts.hostname or "")
-        proxy = None if bypass else urllib.request.getproxies().get(parts.scheme)
-        with self._guard:
-            if proxy not in self._pools:
-                named = (self._environment.get(name) for name in _BUNDLES)
-                bundle = next((path for path in named if path and Path(path).is_file()), None)
-                timeout = urllib3.Timeout(connect=20, read=60)
-                self._pools[proxy] = (
-                    urllib3.ProxyManager(proxy, ca_certs=bundle, timeout=timeout, maxsize=8)
-                    if proxy
-                    else urllib3.PoolManager(ca_certs=bundle, timeout=timeout, maxsize=8)
-                )
-            return self._pools[proxy]
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address means this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def denied(registry: str, status: int) -> UsageError:

@@ -126,7 +126,7 @@ def lock_one(
     from envlock.formats.pylock import parse_lock, write_lock
     from envlock.operations.diff import diff_locks
     from envlock.operations.lock import lock_environment, warnings_of, write_beside
-    from envlock.operations.previous import previous_lock
+    from envlock.operations.previous import comparable, previous_lock
 
     path = manifest.lock_path(name)
     previous = previous_lock(path)
@@ -138,7 +138,8 @@ def lock_one(
     same = previous is not None and previous.raw == written.raw
     if not same and not dry_run:
         write_beside(path, written.raw)
-    difference = diff_locks(previous, written, before_name="before", after_name="now") if previous else None
+    before = comparable(previous, locked.lock) if previous else None
+    difference = diff_locks(before, written, before_name="before", after_name="now") if before else None
     if not as_json:
         _say(ctx, name, locked, "unchanged" if same else "would change" if dry_run else "locked")
         if difference is not None and not same:

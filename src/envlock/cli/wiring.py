@@ -14,6 +14,8 @@ from envlock.model.manifest_parser import find_manifest
 from envlock.model.platform import Platform
 
 if TYPE_CHECKING:
+    from envlock.model.edges import Progress
+    from envlock.model.index import Indexes
     from envlock.operations.edges import Edges
 
 
@@ -24,6 +26,16 @@ def manifest_here() -> Manifest:
 
 def edges_of(ctx: click.Context, manifest: Manifest | None = None) -> Edges:
     """Wire this machine's edges; a manifest says which package indexes count, beside this machine's settings."""
+    from envlock.adapters.indexes import read_indexes
+    from envlock.cli.progress import progress_for
+
+    options: dict[str, Any] = ctx.obj
+    indexes = read_indexes(manifest.indexes, manifest.folder) if manifest else read_indexes((), Path.cwd())
+    return wire(indexes, progress_for(quiet=options["quiet"]), offline=options["offline"])
+
+
+def wire(indexes: Indexes, progress: Progress, *, offline: bool = False) -> Edges:
+    """Put every adapter where operations expect its edge."""
     from envlock.adapters.apt import apt_here
     from envlock.adapters.bytecode import RootCompiler
     from envlock.adapters.cache import Cache
@@ -32,35 +44,27 @@ def edges_of(ctx: click.Context, manifest: Manifest | None = None) -> Edges:
     from envlock.adapters.engine import Engine
     from envlock.adapters.engine_sandbox import AllowedSandbox, EngineSandbox
     from envlock.adapters.http import Http
-    from envlock.adapters.indexes import read_indexes
     from envlock.adapters.pinned import PinnedPages
     from envlock.adapters.registry import OciRegistry
     from envlock.adapters.registry_session import Session
     from envlock.adapters.sandbox import NamespaceSandbox
     from envlock.adapters.uv import Uv
-    from envlock.cli.progress import progress_for
     from envlock.operations.edges import Edges
 
-    options: dict[str, Any] = ctx.obj
-    indexes = read_indexes(manifest.indexes, manifest.folder) if manifest else read_indexes((), Path.cwd())
     credentials = Credentials(indexes)
-    downloads = Http(offline=options["offline"], credentials=credentials, insecure_hosts=indexes.insecure_hosts)
+    downloads = Http(offline=offline, credentials=credentials, insecure_hosts=indexes.insecure_hosts)
     sandbox = AllowedSandbox(NamespaceSandbox(), lambda: EngineSandbox(Engine()))
+    pages = PinnedPages(indexes, downloads)
     return Edges(
-        resolver=Uv(
-            offline=options["offline"],
-            indexes=indexes,
-            credentials=credentials,
-            pinned=PinnedPages(indexes, downloads),
-        ),
+        resolver=Uv(offline=offline, indexes=indexes, credentials=credentials, pinned=pages),
         downloads=downloads,
         artifacts=Cache(),
         archives=Mirrors(downloads),
-        registry=OciRegistry(Session(offline=options["offline"])),
+        registry=OciRegistry(Session(offline=offline)),
         solver=apt_here,
         sandbox=sandbox,
         compiler=lambda root, interpreter: RootCompiler(sandbox, root, interpreter),
-        progress=progress_for(quiet=options["quiet"]),
+        progress=progress,
         indexes=indexes,
         now=datetime.datetime.now(datetime.UTC),
     )

@@ -199,6 +199,7 @@ def _string(text: str) -> str:
 
 def read_lock(path: Path) -> LockFile:
     """Read a lock file; UsageError (`no-lock`, `bad-lock`, `newer-lock`) where there is none that can be read."""
+    where = f"{path.parent.name}/{path.name}".removeprefix("/")
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -206,17 +207,17 @@ def read_lock(path: Path) -> LockFile:
         raise UsageError(
             "no-lock",
             f"There is no lock for environment {name!r}.",
-            where=str(path),
+            where=where,
             hint=f"Make it: envlock lock {name}",
         ) from None
     except OSError as error:
-        raise UsageError("unreadable-lock", f"The lock cannot be read: {error.strerror}.", where=str(path)) from None
-    read = parse_lock(raw, str(path))
+        raise UsageError("unreadable-lock", f"The lock cannot be read: {error.strerror}.", where=where) from None
+    read = parse_lock(raw, where)
     if path.name.startswith("pylock.") and path.name != f"pylock.{read.lock.env}.toml":
         raise UsageError(
             "bad-lock",
             "The lock is of another environment than its name says.",
-            where=str(path),
+            where=where,
             expected=path.name.removeprefix("pylock.").removesuffix(".toml"),
             found=read.lock.env,
             hint="Run `envlock lock`.",

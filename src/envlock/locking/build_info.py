@@ -20,6 +20,8 @@ _OVERLAP = 1 << 10
 _TARGET = rb"(?:(?:sm|compute)_\d{2,3}[af]?|gfx[0-9a-f]{3,4}(?::[a-z+:-]+)?)"
 _LIST = re.compile(rb"\0(" + _TARGET + rb"(?:[ ;]" + _TARGET + rb")+)(?=\0)")
 """Of two or more: a single name may stand in a library for any reason."""
+_NAMES = (b"sm_", b"compute_", b"gfx")
+"""One of them is in every list: looking for them first is much faster than the expression, which stops at each NUL."""
 _CAPABILITY = re.compile(r"(\d{1,2})\.(\d)")
 
 
@@ -103,7 +105,8 @@ def _targets_in(wheel: WheelFile, entry: WheelEntry) -> tuple[str, ...]:
     tail = b""
     for chunk in wheel.chunks(entry):
         window = tail + chunk
-        found += [match[1] for match in _LIST.finditer(window)]
+        if any(name in window for name in _NAMES):
+            found += [match[1] for match in _LIST.finditer(window)]
         tail = window[-_OVERLAP:]
     lists = sorted({tuple(re.split(r"[ ;]", text.decode())) for text in found}, key=lambda names: (-len(names), names))
     return in_order(lists[0]) if lists else ()

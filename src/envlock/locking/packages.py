@@ -17,6 +17,8 @@ from envlock.model.edges import Archives
 _INDEX_LIMIT = 1 << 26
 """Compressed bytes of one index; Debian's largest has 10 MB."""
 _TEXT_LIMIT = 1 << 28
+_PRIORITIES = ("required", "important", "standard", "optional")
+"""Debian policy 2.5; apt prefers among providers by them."""
 
 
 class Present(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,12 +89,20 @@ class PackageIndex:
         return self._best[name][2]
 
     def providers(self, relation: Relation) -> Iterator[Candidate]:
-        """Iterate over what satisfies a relation: the package of that name first, then providers by name."""
+        """Iterate over what satisfies a relation: the package of that name, then providers by priority and name."""
         names = [relation.name] if relation.name in self._best else []
-        for name in (*names, *sorted(self._providers.get(relation.name, ()))):
+        for name in (
+            *names,
+            *sorted(self._providers.get(relation.name, ()), key=lambda name: (self._rank(name), name)),
+        ):
             candidate = self.candidate(name)
             if candidate.satisfies(relation):
                 yield candidate
+
+    def _rank(self, name: str) -> int:
+        stanza = self._best[name][2]
+        priority = _field(stanza, b"Priority") if b"\nPriority:" in stanza else "optional"
+        return _PRIORITIES.index(priority) if priority in _PRIORITIES else len(_PRIORITIES)
 
     def candidate(self, name: str) -> Candidate:
         """Return the one version of a package that counts; KeyError where there is none."""

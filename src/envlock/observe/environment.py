@@ -62,7 +62,10 @@ def observe_environment(
     name: str = "",
     compiled: bool = True,
 ) -> Observation:
-    """Look at a venv folder or a python; `full` hashes every file, and where `compiled` compares bytecode with its source."""
+    """Look at a venv folder or a python.
+
+    `full` hashes every file, and where `compiled` compares bytecode with its source.
+    """
     python = find_python(target)
     try:
         answer = _ask(python, interpreter)

@@ -10,6 +10,7 @@ from envlock.formats.pylock import wheels_of
 from envlock.model.artifact import Wheel
 from envlock.model.lock import Lock, Package
 from envlock.model.platform import Platform
+from envlock.model.reference import Reference
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import locate
 
@@ -35,7 +36,8 @@ def unavailable(lock: Lock, edges: Edges) -> list[str]:
 
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             answers = list(pool.map(ask, questions.values()))
-    return sorted({answer for answer in answers if answer is not None} | set(_debs(lock, edges)))
+    missing = {answer for answer in answers if answer is not None}
+    return sorted(missing | set(_debs(lock, edges)) | set(_base_images(lock, edges)))
 
 
 def _wheels(lock: Lock, platform: Platform, edges: Edges) -> dict[str, _Question]:
@@ -90,3 +92,14 @@ def _debs(lock: Lock, edges: Edges) -> Iterable[str]:
 
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         yield from (answer for answer in pool.map(ask, range(len(missing))) if answer is not None)
+
+
+def _base_images(lock: Lock, edges: Edges) -> Iterable[str]:
+    if lock.base is None or lock.base.image is None:
+        return
+    reference = Reference.parse(lock.base.image.reference)
+    for each in lock.base.image.manifests:
+        try:
+            edges.registry.digest(reference.at(each.digest))
+        except EnvlockError as error:
+            yield f"{lock.base.image.reference} for {each.platform}: {error.what}"

@@ -13,7 +13,7 @@ from envlock.errors import IntegrityError, UsageError
 from envlock.formats.contents import verify_wheel
 from envlock.formats.wheel import open_wheel
 from envlock.locking.digests import confirmation
-from envlock.locking.select import Selected, select
+from envlock.locking.select import Selected
 from envlock.model.artifact import Deb, Wheel
 from envlock.model.edges import Archives, Artifacts, Downloads, Progress, Resolution, Resolver
 from envlock.model.lock import Lock
@@ -113,7 +113,8 @@ def download(
             f"This machine's index has no {name} with the locked sha256.",
             where=owner,
             expected=f"sha256 {sha256}",
-            hint="Point UV_DEFAULT_INDEX at an index that has it, or put the file beside the lock.",
+            hint="Point UV_DEFAULT_INDEX at an index that has it, or put the file beside the lock. "
+            "Without a network: envlock fetch --to DIR elsewhere, envlock fetch --from DIR here.",
         )
 
     def bring(place: Path) -> None:
@@ -193,19 +194,3 @@ def place_beside(lock: Lock, found: Mapping[str, Path], folder: Path) -> int:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def resolve_files(
-    requirements: Sequence[str], *, python: str, platform: Platform, glibc: str, cutoff: str | None, resolver: Resolver
-) -> list[Selected]:
-    """Resolve requirements, such as those of a build, to exact files for one target."""
-    packages = resolver.resolve(
-        Resolution(
-            requirements=tuple(sorted(requirements)),
-            python=python,
-            platform=platform,
-            glibc=glibc,
-            cutoff=cutoff,
-        )
-    )
-    return select(packages, python=python, platform=platform, glibc=glibc)

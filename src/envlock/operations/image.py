@@ -42,6 +42,13 @@ def build_image(
             f"Environment {lock.env!r} has no image.",
             hint=f'Name a base: [env.{lock.env}.image] base = "debian-bookworm-python3.11", then `envlock lock`.',
         )
+    if base.image is not None:
+        raise UsageError(
+            "unbuildable-base",
+            f"Environment {lock.env!r} stands on an image of a registry, and envlock builds on package bases only so far.",
+            found=base.image.reference,
+            hint="Build on a recipe of images/; lock, sync, verify and export work with this base.",
+        )
     platforms = image_platforms(lock.platforms)
     sources = [Wheels(lock, platform, folder=folder, edges=edges) for platform in platforms]
 

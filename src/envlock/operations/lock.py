@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -85,11 +86,17 @@ def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, up
         raise explained(error, environment, cutoffs, glibc, assume, edges) from None
     cutoffs = settled(cutoffs, resolutions, environment.package_cutoffs)
     base = base_of(sorted({row.package for rows in resolutions.values() for row in rows if row.kind == "sdist"}))
-    packages = packages_for(environment, resolutions, previous, builds, edges, fresh=upgrade.everything)
+    with ThreadPoolExecutor(1) as side:
+        facts = side.submit(
+            facts_of,
+            resolutions,
+            previous=kept,
+            downloads=edges.downloads,
+            artifacts=edges.artifacts,
+            progress=edges.progress,
+        )
+        packages = packages_for(environment, resolutions, previous, builds, edges, fresh=upgrade.everything)
     assert_selects_back(packages, resolutions, python=environment.python, glibc=glibc)
-    facts = facts_of(
-        resolutions, previous=kept, downloads=edges.downloads, artifacts=edges.artifacts, progress=edges.progress
-    )
     lock = Lock(
         env=name,
         python=environment.python,
@@ -104,7 +111,7 @@ def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, up
         settings=environment.settings,
         cuda=environment.cuda,
         hardware={one: manifest.hardware[one] for one in environment.hardware},
-        facts=facts,
+        facts=facts.result(),
         base=base,
     )
     check_hardware(lock)

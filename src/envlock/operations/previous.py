@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from envlock.errors import EnvlockError
 from envlock.formats.pylock import read_lock
 from envlock.locking.merge import salvaged
-from envlock.model.lock import LockFile
+from envlock.model.lock import Lock, LockFile
 
 _DAMAGED = ("bad-lock", "conflict-markers", "edited-lock")
 
@@ -28,3 +30,12 @@ def previous_lock(path: Path) -> LockFile | None:
     raw = path.read_bytes()
     env = path.name.removeprefix("pylock.").removesuffix(".toml")
     return LockFile(lock=salvaged(raw.decode("utf-8", "replace"), env), raw=raw)
+
+
+def comparable(previous: LockFile, new: Lock) -> LockFile:
+    """Return what a new lock is to be compared with: of a damaged lock nothing but its pins counts as changed."""
+    if previous.lock.python:
+        return previous
+    there = {(package.name, package.version): package for package in new.packages}
+    pins = tuple(there.get((package.name, package.version), package) for package in previous.lock.packages)
+    return LockFile(lock=replace(new, packages=pins), raw=previous.raw)

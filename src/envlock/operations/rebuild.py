@@ -62,7 +62,7 @@ def _sdist(wheel: Requirement, build: Build, lock: Lock, platform: Platform, edg
     cached = edges.artifacts.get(source.sha256, source.name)
     if cached is not None:
         return cached
-    urls = locate([(wheel.name, wheel.version, source.sha256)], lock, platform, edges.resolver, cutoff=lock.as_of)
+    urls = locate([(wheel.name, wheel.version, source.sha256)], lock, platform, edges.resolver, cutoff=None)
     return _downloaded(source.name, source.sha256, source.size, urls[source.sha256], wheel, edges)
 
 
@@ -79,7 +79,7 @@ def locked_requirements(requires: Sequence[Requirement], lock: Lock, platform: P
     found = {row.sha256: path for row in requires if (path := edges.artifacts.get(row.sha256, row.file))}
     missing = [row for row in requires if row.sha256 not in found]
     pins = [(row.name, row.version, row.sha256) for row in missing if row.build is None]
-    urls = locate(pins, lock, platform, edges.resolver, cutoff=lock.as_of)
+    urls = locate(pins, lock, platform, edges.resolver, cutoff=None)
     for row in missing:
         if row.build is None:
             found[row.sha256] = _downloaded(row.file, row.sha256, row.size, urls[row.sha256], row, edges)

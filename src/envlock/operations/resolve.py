@@ -28,7 +28,8 @@ def resolve_all(
 ) -> dict[Platform, list[Selected]]:
     """Return the one file of each package, for each platform. Pins of `kept` stay where they can.
 
-    `resolve` answers for one platform, see `operations.builds`. Raises UsageError as it does, and `not-locked` for a package to upgrade that is nowhere.
+    `resolve` answers for one platform, see `operations.builds`. Raises UsageError as it does, and `not-locked` for a
+    package to upgrade that is nowhere.
     """
     sources = read_sources(environment, manifest.folder)
     resolutions = {}

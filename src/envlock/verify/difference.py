@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from envlock.model.change import Area, Change, Difference, Kind
 from envlock.model.finding import IMPACTS, Impact
 from envlock.model.influence import PYTHON_RANK, SETTINGS_RANK, influence_of
-from envlock.model.lock import Lock, LockFile, Package
+from envlock.model.lock import Base, Lock, LockFile, Package
 from envlock.verify.hardware_changes import hardware_changes
 from envlock.verify.known import fact_about_setting, facts_between
 
@@ -148,12 +148,20 @@ def _settings(old: Lock, new: Lock) -> Iterator[Change]:
             yield _change("settings", name, one, other, why, impact, SETTINGS_RANK)
 
 
+def _base_name(base: Base | None) -> str:
+    """Return the recipe of a base, or its reference with the first digits of its digests, which tell a moved tag."""
+    if base is None or base.image is None:
+        return base.recipe or "" if base else ""
+    digests = sorted(each.digest.partition(":")[2][:12] for each in base.image.manifests)
+    return f"{base.image.reference}@{','.join(digests)}"
+
+
 def _base(old: Lock, new: Lock) -> Iterator[Change]:
     one, other = old.base, new.base
-    recipe = [(base.recipe or (base.image.reference if base.image else "")) if base else "" for base in (one, other)]
-    if recipe[0] != recipe[1]:
+    named = [_base_name(base) for base in (one, other)]
+    if named[0] != named[1]:
         yield _change(
-            "image", "base", recipe[0], recipe[1], "Another base brings another operating system.", "compat", _OS_RANK
+            "image", "base", named[0], named[1], "Another base brings another operating system.", "compat", _OS_RANK
         )
     glibc = [base.glibc if base else "" for base in (one, other)]
     if glibc[0] != glibc[1] and all(glibc):
@@ -173,7 +181,7 @@ def _base(old: Lock, new: Lock) -> Iterator[Change]:
         subject = name if architecture in ("amd64", "all") else f"{name}:{architecture}"
         yield _change("os", subject, versions[0], versions[1], why, impact, rank)
     effects = [" ".join(base.effects) if base else "" for base in (one, other)]
-    if effects[0] != effects[1] and all(recipe):
+    if effects[0] != effects[1] and all(named):
         yield _change(
             "image",
             "effects",
