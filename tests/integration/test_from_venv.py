@@ -61,7 +61,7 @@ def by_conda(folder: Path, *pins: str) -> None:
     meta.mkdir()
     for info in (library / "site-packages").glob("*.dist-info"):
         name, _, version = info.name.removesuffix(".dist-info").partition("-")
-        origin = '{"dir_info": {}, "url": "file:///home/conda/feedstock_root/work"}'
+        origin = '{"dir_info": {}, "url": "file:///home/conda/feedstock_root/build"}'
         rows = (info / "RECORD").read_text().splitlines(keepends=True)
         rows = [row for row in rows if not row.startswith(f"{info.name}/INSTALLER,")]
         for note, text in (("INSTALLER", "conda"), ("direct_url.json", origin)):

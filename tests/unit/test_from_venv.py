@@ -136,7 +136,7 @@ def test_conda(venv: Venv) -> None:
     """conda's packages are pinned by their metadata, its build folders are no origin, its libraries are conda-only."""
     put(venv, "own", requires=("numpy",))
     numpy = put(venv, "numpy", "1.26.4", installer="conda")
-    (numpy / "direct_url.json").write_text('{"url": "file:///home/conda/work", "dir_info": {}}')
+    (numpy / "direct_url.json").write_text('{"url": "file:///home/conda/build", "dir_info": {}}')
     meta = venv.prefix / "conda-meta"
     meta.mkdir()
 

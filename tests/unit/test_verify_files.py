@@ -215,6 +215,15 @@ def test_honest_bytecode_is_no_alarm(venv: Venv, wheel: Path, verdict_of_python:
     assert venv.verify(lock_of([wheel])).findings == ()
 
 
+def test_bytecode_that_a_wheel_ships_is_no_alarm(tmp_path: Path) -> None:
+    """Some wheels hold a .pyc of their builder's, as numpy 1.26 does: it is a file like any other."""
+    shipped = {"demo/__init__.py": b"value = 1\n", "demo/__pycache__/__init__.cpython-311.pyc": bytes(40)}
+    wheel, venv = make_wheel(tmp_path, files=shipped), Venv(tmp_path / "venv")
+    venv.install(wheel)
+    venv.bytecode = {"__init__.cpython-311.pyc": "ignored"}
+    assert venv.verify(lock_of([wheel])).findings == ()
+
+
 def test_altered_bytecode_is_an_integrity_failure(venv: Venv, wheel: Path) -> None:
     """A .pyc that runs other code than its proven source is named."""
     cache = venv.site / "demo/__pycache__/__init__.cpython-311.pyc"

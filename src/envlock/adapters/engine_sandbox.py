@@ -276,8 +276,8 @@ def _socket(attached: Any) -> socket.socket:
 
 
 def _close(attached: Any) -> None:
-    connection = _socket(attached)
-    for part in (attached, connection, getattr(attached, "_response", None)):
+    """Close a connection and the answer that it came with, the outermost first: each flushes what it wraps."""
+    for part in (getattr(attached, "_response", None), _socket(attached), attached):
         if part is not None:
             part.close()
 

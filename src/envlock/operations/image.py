@@ -45,7 +45,7 @@ def build_image(
     if base.image is not None:
         raise UsageError(
             "unbuildable-base",
-            f"Environment {lock.env!r} stands on an image of a registry, and envlock builds on package bases only so far.",
+            f"Environment {lock.env!r} stands on an image of a registry; envlock builds on package bases only.",
             found=base.image.reference,
             hint="Build on a recipe of images/; lock, sync, verify and export work with this base.",
         )

@@ -108,7 +108,7 @@ def _problem(proof: Proof, environment: Environment) -> str | None:
 
 def _unlisted(proof: Proof, claim: Claim, environment: Environment) -> str | None:
     """Name a file of the package that RECORD does not list."""
-    listed = sum(1 for path in claim.payload() if path in environment.files)
+    listed = sum(1 for path in claim.payload(bytecode=True) if path in environment.files)
     if proof.files > listed:
         return f"it lists {listed} of the wheel's {proof.files} files"
     for path in sorted(claim.launchers):
