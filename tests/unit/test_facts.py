@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from envlock.adapters.cache import Cache
 from envlock.locking.accelerators import minimum_driver, model_entry, named_by, release_of
 from envlock.locking.build_info import BuildInfo, parse_build_info
 from envlock.locking.facts import facts_of
 from envlock.locking.glibc import glibc_of
+from envlock.locking.opening import Opening
 from envlock.locking.select import Selected
 from envlock.model.artifact import Wheel
 from envlock.model.edges import NoProgress, Task
@@ -115,20 +117,6 @@ class Ranges:
         destination.write_bytes((self.folder / url.rpartition("/")[2]).read_bytes())
 
 
-class Folder:
-    """Artifacts of a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder
-
-    def get(self, sha256: str, name: str) -> Path | None:
-        path = self.path / name
-        return path if path.exists() else None
-
-    def place(self, sha256: str, name: str) -> Path:
-        return self.path / name
-
-
 class Index:
     """A folder of wheels, resolved and read."""
 
@@ -137,7 +125,7 @@ class Index:
         (folder / "cache").mkdir()
         self.folder = folder / "wheels"
         self.downloads = Ranges(self.folder)
-        self.artifacts = Folder(folder / "cache")
+        self.artifacts = Cache(folder / "cache")
 
     def wheel(
         self, name: str, version: str, files: dict[str, bytes] | None = None, tag: str = "py3-none-any"
@@ -163,9 +151,7 @@ class Index:
         return facts_of(
             resolutions,
             previous=previous,
-            downloads=self.downloads,
-            artifacts=self.artifacts,  # type: ignore[arg-type]  # the two methods that are used
-            progress=NoProgress(),
+            opening=Opening(self.downloads, self.artifacts, NoProgress()),
         )
 
 

@@ -7,6 +7,7 @@ import shutil
 import ssl
 import subprocess
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +18,7 @@ from envlock.adapters.credentials import Credentials
 from envlock.adapters.http import Http
 from envlock.errors import IntegrityError, UsageError
 from envlock.model.edges import NoProgress
+from envlock.model.index import Index, Indexes
 
 BODY = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -34,6 +36,8 @@ class Server(ThreadingHTTPServer):
     kind = "application/octet-stream"
     body = BODY
     seen: list[str | None]
+    location: str | None = None
+    authorizations: list[str | None]
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Let clients that hang up go."""
@@ -49,6 +53,13 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         wanted = self.headers.get("Range")
         self.server.seen.append(wanted)
+        self.server.authorizations.append(self.headers.get("Authorization"))
+        if self.server.location is not None:
+            self.send_response(302)
+            self.send_header("Location", self.server.location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if self.server.status != 200 and self.server.refusals:
             self.server.refusals -= 1
             self.send_response(self.server.status)
@@ -83,11 +94,26 @@ class Answer(BaseHTTPRequestHandler):
 def server() -> Iterator[Server]:
     with Server(("127.0.0.1", 0), Answer) as running:
         running.seen = []
+        running.authorizations = []
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield running
         running.shutdown()
         thread.join()
+
+
+def url_of(server: Server) -> str:
+    """Return a URL of the server, without credentials."""
+    return f"http://127.0.0.1:{server.server_port}/file"
+
+
+class Counted:
+    """A task that adds up."""
+
+    total = 0
+
+    def advance(self, amount: int = 1) -> None:
+        self.total += amount
 
 
 def fetch(
@@ -241,3 +267,30 @@ def test_certificates_are_checked_but_for_named_hosts(server: Server, self_signe
         Http(sleep=lambda _: None, insecure_hosts=("example.com",)).get(self_signed, limit=1 << 21)
     for host in ("127.0.0.1", f"127.0.0.1:{server.server_port}", "https://127.0.0.1"):
         assert Http(insecure_hosts=(host,)).get(self_signed, limit=1 << 21) == BODY
+
+
+@pytest.mark.parametrize("location", ["https://[", "https://example.com:port/"])
+def test_a_redirect_to_what_is_no_url(server: Server, location: str) -> None:
+    """It is the server's fault, and said so."""
+    server.location = location
+    with pytest.raises(UsageError, match="bad-url"):
+        Http().get(url_of(server), limit=9)
+
+
+def test_credentials_may_have_any_letter(server: Server) -> None:
+    """They are sent in UTF-8, as uv sends them."""
+    server.status = 401
+    environ = {"UV_INDEX_OWN_USERNAME": "ana", "UV_INDEX_OWN_PASSWORD": "p\u20acss"}
+    indexes = Indexes(entries=(Index(name="own", url=url_of(server)),))
+    with pytest.raises(UsageError, match="credentials-missing"):
+        Http(credentials=Credentials(indexes, environ)).get(url_of(server), limit=9)
+    assert server.authorizations[0] == "Basic " + b64encode("ana:p\u20acss".encode()).decode()
+
+
+def test_more_than_the_size_is_not_read(server: Server, tmp_path: Path) -> None:
+    """A server that sends on and on does not fill the disk."""
+    server.body = BODY * 64
+    counted = Counted()
+    with pytest.raises(IntegrityError, match="download-mismatch"):
+        Http().download(url_of(server), tmp_path / "file", sha256=SHA256, size=len(BODY), progress=counted)
+    assert counted.total < 2 * len(BODY)

@@ -319,3 +319,15 @@ def test_recorded_url() -> None:
     assert Indexes().recorded_url("file:///srv/a.whl") is None
     own = Indexes(entries=(Index(name="default", url=CORP, default=True),), local=("default",))
     assert own.recorded_url("https://files.example.com/a.whl") is None
+
+
+@pytest.mark.parametrize("variable", ["UV_DEFAULT_INDEX", "UV_INDEX", "PIP_INDEX_URL"])
+@pytest.mark.parametrize(
+    "url", ["https://ana:p#ss@packages.example.com/simple", "https://ana:p/ss@packages.example.com"]
+)
+def test_a_password_that_breaks_a_url_is_not_repeated(machine: Machine, variable: str, url: str) -> None:
+    """Where a password has letters that end a host, the URL is refused before any part of it becomes an address."""
+    with pytest.raises(UsageError, match="bad-settings") as caught:
+        machine.read(**{variable: url})
+    assert "p#ss" not in str(caught.value)
+    assert "'p'" not in str(caught.value)

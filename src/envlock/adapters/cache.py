@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from envlock.errors import IntegrityError, UsageError
+from envlock.formats.beside import beside
+from envlock.formats.sha256 import file_sha256
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[a-z]+-[0-9a-f]{64}")
@@ -62,9 +64,7 @@ class Cache:
         key = (str(path), state.st_ino, state.st_ctime_ns, state.st_size)
         if key in self._verified:
             return path
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
+        if file_sha256(path) != sha256:
             path.unlink(missing_ok=True)
             return None
         with self._guard:
@@ -72,16 +72,23 @@ class Cache:
         return path
 
     def put(self, source: Path, sha256: str, name: str) -> Path:
-        """Copy a file that has this digest into the cache and return its place there."""
-        import shutil
-
+        """Copy a file into the cache and return its place there; IntegrityError (`not-the-file`) for other bytes."""
         path = self.place(sha256, name)
-        part = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}.part")
-        try:
+
+        def fill(part: Path) -> None:
             shutil.copyfile(source, part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+            found = file_sha256(part)
+            if found != sha256:
+                raise IntegrityError(
+                    "not-the-file",
+                    "A file does not have the sha256 that it is known by.",
+                    where=name,
+                    expected=f"sha256 {sha256}",
+                    found=f"sha256 {found}",
+                    hint="Put the right file in its place, or lock again.",
+                )
+
+        beside(path, fill)
         return path
 
     @contextlib.contextmanager

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import threading
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,12 +34,17 @@ def variable(index_name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", index_name).upper()
 
 
+def basic(user: str, secret: str) -> str:
+    """Return the Authorization header of a name and password (RFC 7617, in UTF-8 as uv sends it)."""
+    return "Basic " + b64encode(f"{user}:{secret}".encode()).decode("ascii")
+
+
 class Credentials:
     """Finds credentials by URL; safe to use from several threads.
 
     In order: the URL's own, an index's of the same origin (from its settings or UV_INDEX_<NAME>_USERNAME and
     _PASSWORD), netrc (NETRC or ~/.netrc), and where settings enable it the keyring command. An origin is scheme, host
-    and port: nothing found for one is given for another.
+    and port: nothing found for one is given for another, but for netrc, which knows hosts alone.
     """
 
     def __init__(self, indexes: Indexes | None = None, environ: Mapping[str, str] = os.environ) -> None:

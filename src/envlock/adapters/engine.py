@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from envlock.errors import UsageError
-from envlock.image.docker_archive import archive_size, docker_archive
-from envlock.image.oci import Image, PlatformImage
 from envlock.model.edges import NoProgress, Progress, Task
 from envlock.model.platform import Platform
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+    from envlock.image.oci import Image, PlatformImage
 
 _TIMEOUT_S = 600
 """Of one answer: an Engine says nothing while it unpacks a large layer."""
@@ -107,6 +107,8 @@ class Engine:
         omit: frozenset[str],
         progress: Progress,
     ) -> None:
+        from envlock.image.docker_archive import archive_size, docker_archive
+
         with progress.task("Loading into the Docker Engine", archive_size(platform, omit), unit="bytes") as task:
             archive = _counted(docker_archive(image, platform, names, omit=omit), task)
             # To the end, for only then is the connection closed.

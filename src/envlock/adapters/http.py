@@ -18,7 +18,7 @@ import msgspec
 import urllib3
 from urllib3.util import Retry, Timeout
 
-from envlock.adapters.credentials import Credentials, redact
+from envlock.adapters.credentials import Credentials, basic, redact
 from envlock.adapters.http_errors import failed, refusal, refuse_web_page, retry_after
 from envlock.errors import IntegrityError, UsageError
 from envlock.model.edges import Task
@@ -108,13 +108,14 @@ class Http:
                 where=redact(url),
                 hint="Leave --offline out.",
             )
+        url = _joined(url, "")
         sent = {"Accept-Encoding": "identity", "User-Agent": "envlock", **headers}
         for _ in range(_HOPS):
             response = self._patiently(url, sent)
             try:
                 location = response.headers.get("Location")
                 if response.status in (301, 302, 303, 307, 308) and location:
-                    target = urljoin(without_login(url), location)
+                    target = _joined(without_login(url), location)
                     # Within one origin the credentials of the URL itself go on; another server is never told them.
                     own = urlsplit(url).netloc.rpartition("@")[0]
                     if own and url_origin(target) == url_origin(url) and "@" not in urlsplit(target).netloc:
@@ -149,7 +150,7 @@ class Http:
     def _request(self, url: str, headers: dict[str, str], pair: tuple[str, str] | None) -> urllib3.BaseHTTPResponse:
         bare = without_login(url)
         if pair is not None:
-            headers = headers | urllib3.make_headers(basic_auth=":".join(pair))
+            headers = headers | {"Authorization": basic(*pair)}
         try:
             return self._pool(bare).request("GET", bare, headers=headers, preload_content=False, redirect=False)
         except urllib3.exceptions.HTTPError as error:
@@ -208,6 +209,8 @@ class Http:
                                 digest.update(piece)
                                 done += len(piece)
                                 progress.advance(len(piece))
+                                if size is not None and done > size:
+                                    break
                             break
                         except urllib3.exceptions.HTTPError as error:
                             if attempt == _ATTEMPTS:
@@ -230,11 +233,26 @@ class Http:
             part.unlink(missing_ok=True)
 
 
+def _joined(url: str, location: str) -> str:
+    """Return where a link leads; UsageError (`bad-url`) for what an index or server made up."""
+    try:
+        target = urljoin(url, location)
+        url_origin(target)
+    except ValueError:
+        raise UsageError(
+            "bad-url",
+            "A link of the server is no URL." if location else "This is no URL.",
+            where=redact(url) if location else "",
+            hint="Tell whoever runs the index, or use another one.",
+        ) from None
+    return target
+
+
 def _login_of(proxy: str) -> dict[str, str]:
     parts = urlsplit(proxy)
     if parts.username is None:
         return {}
-    return dict(urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}"))
+    return {"Proxy-Authorization": basic(unquote(parts.username), unquote(parts.password or ""))}
 
 
 def _host_and_port(text: str) -> str:

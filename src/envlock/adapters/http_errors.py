@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import email.utils
 import re
-
-import urllib3
+from typing import TYPE_CHECKING
 
 from envlock.adapters.credentials import redact
 from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    import urllib3
 
 _CONNECTION = re.compile(r"<[^>]*>: |^\('|', .*$|^[A-Za-z]+\([^)]*\): ")
 """What urllib3 says of its own objects around a cause."""

@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from envlock.model.index import Login, without_login
+from envlock.errors import UsageError
+from envlock.model.index import Login, url_origin, without_login
 
 
 class NamedIndex(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +51,20 @@ def split_login(url: str) -> tuple[str, Login | None]:
 
 
 def named(text: str, *, name: str | None = None, default: bool = False, project: bool = False) -> NamedIndex | None:
-    """Parse a URL, or None where it is no http(s) URL: a lock must not depend on one machine's folder."""
-    url, login = split_login(text.strip())
+    """Parse a URL, or None where it is no http(s) URL: a lock must not depend on one machine's folder.
+
+    Raises UsageError (`bad-settings`).
+    """
+    try:
+        url, login = split_login(text.strip())
+        url_origin(url)
+    except ValueError:  # its message may hold a piece of a password
+        raise UsageError(
+            "bad-settings",
+            "The URL of an index in this machine's settings cannot be read.",
+            expected="https://USER:PASSWORD@HOST:PORT/PATH",
+            hint="Write special characters of user name and password as %XX.",
+        ) from None
     if urlsplit(url).scheme not in ("http", "https"):
         return None
     return NamedIndex(url=url, login=login, name=name, default=default, project=project)

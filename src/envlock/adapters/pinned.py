@@ -8,7 +8,6 @@ first index that knows a name, and no other one.
 from __future__ import annotations
 
 import datetime
-import hashlib
 import html
 import html.parser
 import re
@@ -24,6 +23,7 @@ import msgspec
 
 from envlock.adapters.http import Page
 from envlock.errors import UsageError
+from envlock.formats.sha256 import file_sha256
 from envlock.model.index import Index, Indexes
 from envlock.model.manifest import cutoff_of
 
@@ -132,8 +132,7 @@ def _flat(index: Index, http: Pages) -> list[PinnedFile]:
 
 
 def _local(path: Path) -> PinnedFile:
-    with path.open("rb") as file:
-        return PinnedFile(name=path.name, url=path.as_uri(), sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    return PinnedFile(name=path.name, url=path.as_uri(), sha256=file_sha256(path))
 
 
 def _read(url: str, http: Pages) -> Page:
@@ -164,17 +163,21 @@ class _JsonPage(msgspec.Struct):
 
 
 def parse_page(page: Page) -> list[PinnedFile]:
-    """Parse a project's page as JSON (PEP 691) or HTML (PEP 503); UsageError (`bad-index-page`)."""
-    if not page.kind.endswith("json"):
-        reader = _Anchors(page.url)
-        reader.feed(page.body.decode("utf-8", "replace"))
-        return [file for file in reader.files if file.name.endswith(_SUFFIXES)]
+    """Parse a project's page as JSON (PEP 691) or HTML (PEP 503); UsageError (`bad-index-page`).
+
+    Links of a server lead to servers: one to a file of this machine is left out.
+    """
     try:
-        rows = msgspec.json.decode(page.body, type=_JsonPage).files
-    except msgspec.DecodeError as error:
+        files = _json_files(page) if page.kind.endswith("json") else _anchors(page)
+        schemes = ("http", "https") if urlsplit(page.url).scheme != "file" else ("http", "https", "file")
+        return [file for file in files if file.name.endswith(_SUFFIXES) and urlsplit(file.url).scheme in schemes]
+    except (msgspec.DecodeError, ValueError) as error:
         raise UsageError(
             "bad-index-page", "The index's answer is not that of a Simple API.", where=page.url, found=str(error)
         ) from None
+
+
+def _json_files(page: Page) -> list[PinnedFile]:
     return [
         PinnedFile(
             name=row.filename,
@@ -186,11 +189,23 @@ def parse_page(page: Page) -> list[PinnedFile]:
             if isinstance(row.core_metadata, dict)
             else row.core_metadata,
             size=row.size,
-            upload_time=row.upload_time,
+            upload_time=_with_zone(row.upload_time),
         )
-        for row in rows
-        if row.filename.endswith(_SUFFIXES)
+        for row in msgspec.json.decode(page.body, type=_JsonPage).files
     ]
+
+
+def _with_zone(text: str | None) -> str | None:
+    """Return a time of PEP 700, which says its zone: without one it would be another moment on each machine."""
+    if text is not None and datetime.datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"upload-time {text!r} has no zone")
+    return text
+
+
+def _anchors(page: Page) -> list[PinnedFile]:
+    reader = _Anchors(page.url)
+    reader.feed(page.body.decode("utf-8", "replace"))
+    return reader.files
 
 
 class _Anchors(html.parser.HTMLParser):

@@ -7,13 +7,13 @@ import json
 import os
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from envlock.adapters.credentials import basic
+from envlock.adapters.http_errors import retry_after
 from envlock.adapters.registry_auth import Credentials, challenges, docker_credentials
 from envlock.adapters.registry_hosts import Hosts, is_loopback
 from envlock.errors import UsageError
@@ -145,7 +145,7 @@ class Session:
                 continue
             if response.status not in _TRANSIENT or attempt == _ATTEMPTS:
                 return response
-            wait = _retry_after(response.headers.get("Retry-After"))
+            wait = retry_after(response)
             response.close()
             if wait is not None and wait > _LONGEST_WAIT_S:
                 raise failed(host, f"it answers {response.status} and asks to come back in {wait:.0f} s")
@@ -159,7 +159,7 @@ class Session:
         if "bearer" in ways:
             return self._bearer(ways["bearer"], credentials, registry, scope)
         if "basic" in ways and credentials is not None and not credentials.refreshes and _is_safe(home):
-            return _basic(credentials)
+            return basic(credentials.user, credentials.secret)
         return None
 
     def _bearer(self, parameters: Mapping[str, str], credentials: Credentials | None, registry: str, scope: str) -> str:
@@ -180,7 +180,7 @@ class Session:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             response = self._tried("POST", realm, headers, urlencode(form).encode())
         else:
-            headers = {"Authorization": _basic(credentials)} if credentials is not None else {}
+            headers = {"Authorization": basic(credentials.user, credentials.secret)} if credentials is not None else {}
             joint = "&" if urlsplit(realm).query else "?"
             response = self._tried("GET", f"{realm}{joint}{urlencode(asked)}", headers, None)
         try:
@@ -221,10 +221,6 @@ def failed(registry: str, why: str) -> UsageError:
     )
 
 
-def _basic(credentials: Credentials) -> str:
-    return "Basic " + b64encode(f"{credentials.user}:{credentials.secret}".encode()).decode("ascii")
-
-
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
@@ -235,18 +231,6 @@ def _is_safe(url: str) -> bool:
     """Tell whether secrets and unverified names may travel there: TLS, or this machine."""
     parts = urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, which may also be a date (RFC 9110, 10.2.3)."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 def _cause(error: Exception) -> str:

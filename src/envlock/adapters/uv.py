@@ -17,7 +17,7 @@ from typing import Any
 from envlock.adapters.credentials import Credentials
 from envlock.adapters.pinned import PinnedFile, PinnedPages
 from envlock.adapters.refusing_python import refusing_python
-from envlock.adapters.uv_errors import explain, failure
+from envlock.adapters.uv_errors import explain, failure, without_credentials
 from envlock.adapters.uv_settings import settings_for
 from envlock.errors import UsageError
 from envlock.model.edges import Metadata, Resolution
@@ -141,19 +141,21 @@ class Uv:
 
         command = [find_uv_bin(), *arguments, "--no-progress", *(["--offline"] if self._offline else [])]
         env = clean_environment() | dict(environment or {})
-        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=cwd, env=env, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
 
 
 def _asked(wanted: Resolution, folder: Path) -> list[str]:
     """Return the arguments that say what is wanted, lists written below `folder`."""
-    arguments = [_listed(folder / "requirements.in", wanted.requirements)] if wanted.requirements else []
+    arguments = [_requirements(folder / "requirements.in", wanted.requirements)] if wanted.requirements else []
     arguments += [str(path) for path in wanted.files]
     arguments += ["--python-version", wanted.python]
     arguments += ["--python-platform", wanted.platform.uv_target(wanted.glibc)]
     if wanted.constraints:
-        arguments += ["--constraints", _listed(folder / "constraints.txt", wanted.constraints)]
+        arguments += ["--constraints", _requirements(folder / "constraints.txt", wanted.constraints)]
     if wanted.overrides:
-        arguments += ["--overrides", _listed(folder / "overrides.txt", wanted.overrides)]
+        arguments += ["--overrides", _requirements(folder / "overrides.txt", wanted.overrides)]
     for extra in wanted.extras:
         arguments += ["--extra", extra]
     for group in wanted.groups:
@@ -167,6 +169,28 @@ def _asked(wanted: Resolution, folder: Path) -> list[str]:
     for project in wanted.upgrade_packages:
         arguments += ["--upgrade-package", project]
     return arguments
+
+
+def _requirements(path: Path, rows: Sequence[str]) -> str:
+    """Write requirements that came from anywhere, and return the file's path; UsageError (`bad-requirement`).
+
+    In such a file a line may also be an option of uv's, go on in the next line, and name variables in its URL.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for row in rows:
+        try:
+            url = Requirement(row).url or ""
+        except InvalidRequirement:
+            url = "$"
+        if "$" in url or len(row.splitlines()) != 1 or row.endswith("\\"):
+            raise UsageError(
+                "bad-requirement",
+                "A requirement is not one of PEP 508.",
+                found=without_credentials(repr(row)),
+                hint="It may stand in the manifest, in a file of `from`, or in the metadata of what is installed.",
+            )
+    return _listed(path, rows)
 
 
 def _listed(path: Path, lines: Iterable[str]) -> str:

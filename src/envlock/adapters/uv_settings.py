@@ -43,13 +43,12 @@ def settings_for(
     if pinned is not None and indexes.pinned:
         pages = folder / "pinned"
         files = pinned.write(pages, cutoff=cutoff, package_cutoffs=package_cutoffs)
-    text = uv_settings(indexes, credentials, cutoff, package_cutoffs, pages=pages)
+    text = uv_settings(indexes, cutoff, package_cutoffs, pages=pages)
     return UvSettings(text=text, environment=uv_environment(indexes, credentials), files=files)
 
 
 def uv_settings(
     indexes: Indexes,
-    credentials: Credentials | None,  # noqa: ARG001 - those go by the environment
     cutoff: str | None,
     package_cutoffs: Mapping[str, str],
     *,

@@ -16,7 +16,7 @@ def apply(ctx: click.Context, edit: Edit, *, lock: bool, as_json: bool) -> int:
     Whatever ends the lock early puts manifest and locks back as they were.
     """
     from envlock.cli.lock import command as lock_command
-    from envlock.operations.lock import write_beside
+    from envlock.formats.beside import write_beside
 
     if not edit.changes:
         click.echo(json.dumps({"schema": 1, "env": edit.env, "changes": []}) if as_json else "nothing to change")

@@ -25,8 +25,8 @@ def command(ctx: click.Context, env: str | None, *, form: str, output: Path | No
     """
     import json
 
+    from envlock.formats.beside import write_beside
     from envlock.formats.pylock import read_lock
-    from envlock.image.beside import beside
     from envlock.image.sums import read_sums
     from envlock.operations.export import dockerfile_text, off_index, requirements_text
 
@@ -49,8 +49,7 @@ def command(ctx: click.Context, env: str | None, *, form: str, output: Path | No
                 f"the Dockerfile installs from a file: envlock export {name} --format requirements -o {requirements}"
             )
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        beside(output.absolute(), lambda part: part.write_bytes(text.encode()))
+        write_beside(output.absolute(), text.encode())
     if as_json:
         shown = relative(output.absolute()) if output else None
         row = {"schema": 1, "env": name, "format": form, "path": shown, "text": text, "notes": notes}

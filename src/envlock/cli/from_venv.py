@@ -101,7 +101,7 @@ def _lock_new(
     as_json: bool,
 ) -> dict[str, object]:
     """Lock a new environment and write its manifest; whatever ends the lock early leaves the manifest as it was."""
-    from envlock.operations.lock import write_beside
+    from envlock.formats.beside import write_beside
 
     if not dry_run:
         write_beside(manifest.path, text)

@@ -25,9 +25,9 @@ def command(*, env: str, python: str | None, force: bool, as_json: bool) -> None
     machine's hardware as a comment. In a git repository .gitattributes and .gitignore get the lines that locks need.
     """
     from envlock.adapters.machine import suggest_hardware
+    from envlock.formats.beside import write_beside
     from envlock.operations.git_files import ATTRIBUTES, IGNORED, with_lines
     from envlock.operations.init import initial_manifest, next_steps
-    from envlock.operations.lock import write_beside
     from envlock.operations.surroundings import look_around
 
     folder = Path.cwd()

@@ -123,9 +123,10 @@ def lock_one(
 
     `pins` stand in for the lock that is there where the versions to keep come from elsewhere.
     """
+    from envlock.formats.beside import write_beside
     from envlock.formats.pylock import parse_lock, write_lock
     from envlock.operations.diff import diff_locks
-    from envlock.operations.lock import lock_environment, warnings_of, write_beside
+    from envlock.operations.lock import lock_environment, warnings_of
     from envlock.operations.previous import comparable, previous_lock
 
     path = manifest.lock_path(name)

@@ -28,8 +28,8 @@ def command(ctx: click.Context, versions: tuple[str, ...], *, install: bool) -> 
 
 def _install() -> int:
     from envlock.adapters.git import install_driver, repository
+    from envlock.formats.beside import write_beside
     from envlock.operations.git_files import ATTRIBUTES, with_lines
-    from envlock.operations.lock import write_beside
 
     repo = repository(Path.cwd())
     install_driver(repo)

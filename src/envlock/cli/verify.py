@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from envlock.cli.console import style_of, width
+from envlock.cli.inputs import look_at_inputs
 from envlock.cli.wiring import manifest_here, only, relative
 from envlock.errors import UsageError
 
@@ -18,6 +19,8 @@ from envlock.errors import UsageError
 @click.option("--image", metavar="REF", help="An image layout, oci:DIR; it is neither run nor pulled.")
 @click.option("--full/--quick", default=False, help="Every byte of every file, or metadata and sizes (default).")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.option("--locked", is_flag=True, help="Fail (1) where the lock no longer follows from its inputs.")
+@click.option("--frozen", is_flag=True, help="Do not even look at the manifest's inputs.")
 @click.option("-v", "--verbose", is_flag=True, help="List every finding, those for information too.")
 @click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the verdict as JSON.")
 @click.pass_context
@@ -29,6 +32,8 @@ def command(
     image: str | None,
     full: bool,
     strict: bool,
+    locked: bool,
+    frozen: bool,
     verbose: bool,
     as_json: bool,
 ) -> int:
@@ -50,6 +55,7 @@ def command(
     name = only(manifest, env)
     path = manifest.lock_path(name)
     lock_file = read_lock(path)
+    look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="verifying")
     records = records_at_hand(path.parent, Cache())
     progress = progress_for(quiet=ctx.obj["quiet"])
     if image is not None:

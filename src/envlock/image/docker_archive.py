@@ -11,9 +11,9 @@ from pathlib import Path
 
 from envlock.errors import UsageError
 from envlock.formats import tar
+from envlock.formats.beside import beside
 from envlock.formats.oci import INDEX, LAYOUT_VERSION, REF_NAME, Descriptor, Index, canonical_json
 from envlock.formats.tar import Entry
-from envlock.image.beside import beside
 from envlock.image.oci import Image, PlatformImage
 from envlock.model.edges import NoProgress, Progress, Task
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 from envlock.errors import UsageError
+from envlock.formats.beside import beside
+from envlock.formats.sha256 import file_sha256
 from envlock.image.layer import Layer
 from envlock.model.edges import Task
 
@@ -41,21 +42,17 @@ class LayerCache:
     def is_whole(self, key: str, layer: Layer) -> bool:
         """Hash the blob."""
         try:
-            with self.blob(key).open("rb") as file:
-                return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == layer.digest
+            return f"sha256:{file_sha256(self.blob(key))}" == layer.digest
         except OSError:
             return False
 
     def keep(self, key: str, layer: Layer) -> None:
         """Note what was written to `blob(key)`; UsageError (`write-failed`)."""
-        beside = self._root / key / ".layer.json"
         try:
-            beside.write_bytes(msgspec.json.encode(layer))
-            beside.replace(self._root / key / "layer.json")
+            beside(self._root / key / "layer.json", lambda part: part.write_bytes(msgspec.json.encode(layer)))
         except OSError as error:
-            beside.unlink(missing_ok=True)
             raise UsageError(
-                "write-failed", f"{beside.parent} cannot be written.", found=error.strerror or str(error)
+                "write-failed", f"{self._root / key} cannot be written.", found=error.strerror or str(error)
             ) from error
 
     def drop(self, key: str) -> None:

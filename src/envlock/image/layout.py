@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from envlock.errors import EnvlockError, IntegrityError, UsageError
+from envlock.formats.beside import beside
 from envlock.formats.oci import INDEX, LAYOUT_VERSION, REF_NAME, Descriptor, Index, Layout, canonical_json
-from envlock.image.beside import beside
 from envlock.image.layer import Layer
 from envlock.image.oci import Blob, Image, layer_descriptor
 from envlock.model.edges import NoProgress, Progress

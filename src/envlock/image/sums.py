@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from envlock.errors import IntegrityError, UsageError
-from envlock.image.beside import beside
+from envlock.formats.beside import beside
 from envlock.image.layer import Layer
 
 FILENAME = "envlock.sum"

@@ -118,7 +118,11 @@ def _config(registry: Registry, at: Reference, manifest: Manifest) -> Config:
     wanted = manifest.config
     if wanted.size > _CONFIG_LIMIT:
         raise IntegrityError("bad-image", "The configuration of an image is too large.", where=str(at))
-    raw = b"".join(registry.blob(at, wanted.digest))
+    raw = b""
+    for chunk in registry.blob(at, wanted.digest):
+        raw += chunk
+        if len(raw) > wanted.size:  # whatever follows is not what the manifest names
+            break
     if digest_of(raw) != wanted.digest or len(raw) != wanted.size:
         raise IntegrityError(
             "digest-mismatch",

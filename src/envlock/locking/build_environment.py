@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from envlock.errors import IntegrityError
@@ -24,7 +24,8 @@ def install(requirements: Sequence[Requirement], wheels: Sequence[Path], folder:
     """Unpack wheels into the new `folder`, its `lib` meant for PYTHONPATH and its `bin` for PATH.
 
     `interpreter` is the path that scripts name, as it is inside the root. Raises IntegrityError (`build-requirement`)
-    where two of the wheels hold the same path, and what `formats.wheel` raises for damaged ones.
+    where two of the wheels hold the same path, or one that of the interpreter, and what `formats.wheel` raises for
+    damaged ones.
     """
     for name in (LIB, BIN):
         (folder / name).mkdir(parents=True)
@@ -45,23 +46,25 @@ def _unpack(wheel: WheelFile, folder: Path, interpreter: str) -> None:
             chunks = iter((f"#!{interpreter}\n".encode(), text.partition(b"\n")[2]))
         elif entry.scheme == "scripts":
             chunks = iter((text,))
-        target = folder / _FOLDERS[entry.scheme] / entry.path
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as file:
-                file.writelines(chunks)
-        except FileExistsError:
-            raise IntegrityError(
-                "build-requirement",
-                f"{wheel.filename} brings a file that another build requirement brings too.",
-                where=wheel.filename,
-                found=entry.path,
-            ) from None
-        target.chmod(0o755 if entry.executable or entry.scheme == "scripts" else 0o644)
+        executable = entry.executable or entry.scheme == "scripts"
+        _write(folder / _FOLDERS[entry.scheme] / entry.path, chunks, wheel, executable=executable)
     for point in wheel.entry_points():
-        target = folder / BIN / point.name
         name = point.attr.partition(".")[0]
-        target.write_text(
-            _LAUNCHER.format(interpreter=interpreter, module=point.module, name=name, attr=point.attr), "utf-8"
-        )
-        target.chmod(0o755)
+        launcher = _LAUNCHER.format(interpreter=interpreter, module=point.module, name=name, attr=point.attr)
+        _write(folder / BIN / point.name, [launcher.encode()], wheel, executable=True)
+
+
+def _write(target: Path, chunks: Iterable[bytes], wheel: WheelFile, *, executable: bool) -> None:
+    """Write a file where nothing is: `bin/python` is a link that leads to this machine's own interpreter."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
+            file.writelines(chunks)
+    except (FileExistsError, NotADirectoryError):
+        raise IntegrityError(
+            "build-requirement",
+            f"{wheel.filename} brings a file that another build requirement or the interpreter brings too.",
+            where=wheel.filename,
+            found=target.name,
+        ) from None
+    target.chmod(0o755 if executable else 0o644)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
-from envlock.errors import UsageError
 from envlock.formats.contents import contents_digest, recorded_rows, verify_wheel
-from envlock.formats.wheel import WheelFile, open_wheel
-from envlock.locking.remote import RemoteFile
+from envlock.formats.wheel import open_wheel
+from envlock.locking.opening import Opening
 from envlock.locking.select import Selected
-from envlock.model.edges import Artifacts, Downloads, Progress
 
 _CONNECTIONS = 12
 
@@ -31,22 +28,20 @@ def wheel_digests(
     wheels: Sequence[Selected],
     *,
     known: Mapping[str, Digests],
-    downloads: Downloads,
-    artifacts: Artifacts,
-    progress: Progress,
+    opening: Opening,
 ) -> dict[str, Digests]:
     """Return the digests of each wheel by its sha256.
 
     `known` are those of an older lock; they stay unless the wheel is at hand and did not confirm them. A wheel at hand
-    is read whole; others are read by ranges, and are provisional
-    until a full download confirms them (`formats.contents.verify_wheel`).
+    is read whole; others are read by ranges, and are provisional until a full download confirms them
+    (`formats.contents.verify_wheel`).
     """
-    missing = {row.sha256: row for row in wheels if not _may_stay(row, known.get(row.sha256), artifacts)}
+    missing = {row.sha256: row for row in wheels if not _may_stay(row, known.get(row.sha256), opening)}
     found = dict(known)
-    with progress.task("Reading wheels", len(missing)) as task, ThreadPoolExecutor(_CONNECTIONS) as pool:
+    with opening.progress.task("Reading wheels", len(missing)) as task, ThreadPoolExecutor(_CONNECTIONS) as pool:
 
         def read(row: Selected) -> tuple[str, Digests]:
-            digests = _digests(row, downloads, artifacts, progress)
+            digests = _digests(row, opening)
             task.advance()
             return row.sha256, digests
 
@@ -59,29 +54,22 @@ def confirmation(path: Path, contents: str, record: str) -> Path:
     return path.with_name(f"contents-{contents}-{record}")
 
 
-def _may_stay(row: Selected, known: Digests | None, artifacts: Artifacts) -> bool:
+def _may_stay(row: Selected, known: Digests | None, opening: Opening) -> bool:
     if known is None:
         return False
-    path = artifacts.get(row.sha256, row.name)
+    path = opening.cached(row)
     if path is None:
         return True
     return known.size == path.stat().st_size and confirmation(path, known.contents, known.record).exists()
 
 
-def _digests(row: Selected, downloads: Downloads, artifacts: Artifacts, progress: Progress) -> Digests:
-    local = artifacts.get(row.sha256, row.name)
-    if local is None and row.path is not None:
-        local = artifacts.put(Path(row.path), row.sha256, row.name)
-    if local is None and row.size is not None and row.url is not None:
-        with contextlib.suppress(LookupError):
-            wheel = WheelFile(RemoteFile(downloads, row.url, row.size), row.name)
-            return Digests(contents=contents_digest(recorded_rows(wheel)), record=wheel.record_sha256, size=row.size)
+def _digests(row: Selected, opening: Opening) -> Digests:
+    local = opening.local(row)
     if local is None:
-        if row.url is None:
-            raise UsageError("no-file", f"{row.name} has neither a URL nor a path.", where=row.package)
-        local = artifacts.place(row.sha256, row.name)
-        with progress.task(row.name, row.size, unit="bytes") as task:
-            downloads.download(row.url, local, sha256=row.sha256, size=row.size, progress=task)
+        wheel = opening.remote(row)
+        if wheel is not None and row.size is not None:
+            return Digests(contents=contents_digest(recorded_rows(wheel)), record=wheel.record_sha256, size=row.size)
+        local = opening.whole(row)
     with open_wheel(local) as wheel:
         digests = Digests(contents=verify_wheel(wheel), record=wheel.record_sha256, size=local.stat().st_size)
     confirmation(local, digests.contents, digests.record).touch()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 from packaging.version import InvalidVersion, Version
@@ -14,17 +13,14 @@ from envlock.formats.wheel import WheelFile, open_wheel
 from envlock.locking.accelerators import framework_of, library_of, minimum_driver, named_by, release_of
 from envlock.locking.build_info import BuildInfo, read_build_info
 from envlock.locking.glibc import minimum_glibc
-from envlock.locking.remote import RemoteFile
+from envlock.locking.opening import Opening
 from envlock.locking.select import Selected
-from envlock.model.edges import Artifacts, Downloads, Progress
 from envlock.model.gpu import common, in_order
 from envlock.model.hardware import Facts
 from envlock.model.lock import Lock
 from envlock.model.platform import Platform
 
 _CONNECTIONS = 4
-_TAIL = 1 << 22
-"""Central directory and RECORD of the largest wheel lie within this: one request opens it, one more reads a file."""
 
 
 class _Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,9 +37,7 @@ def facts_of(
     resolutions: Mapping[Platform, Sequence[Selected]],
     *,
     previous: Lock | None,
-    downloads: Downloads,
-    artifacts: Artifacts,
-    progress: Progress,
+    opening: Opening,
 ) -> Facts:
     """Return the facts of what is locked. Those of `previous` stay where they come from the same wheels.
 
@@ -56,7 +50,7 @@ def facts_of(
         facts = previous.facts
         sources = {key: source for key, source in facts.sources.items() if key != "minimum-glibc"}
     else:
-        infos = _build_infos(resolutions, downloads, artifacts, progress)
+        infos = _build_infos(resolutions, opening)
         facts, sources = _accelerators(resolutions, infos)
     if glibc is not None:
         sources["minimum-glibc"] = glibc[1]
@@ -157,22 +151,20 @@ def _targets(
 # --- reading wheels --------------------------------------------------------------------------------------------------
 
 
-def _build_infos(
-    resolutions: Mapping[Platform, Sequence[Selected]], downloads: Downloads, artifacts: Artifacts, progress: Progress
-) -> dict[str, BuildInfo]:
+def _build_infos(resolutions: Mapping[Platform, Sequence[Selected]], opening: Opening) -> dict[str, BuildInfo]:
     """Return what the wheels of frameworks say of their builds, by sha256."""
     rows = {row.sha256: row for platform, found in resolutions.items() for row in found if _is_read(row, platform)}
     if not rows:
         return {}
     with (
-        progress.task("Reading what frameworks were built for", len(rows)) as task,
+        opening.progress.task("Reading what frameworks were built for", len(rows)) as task,
         ThreadPoolExecutor(_CONNECTIONS) as pool,
     ):
 
         def read(row: Selected) -> tuple[str, BuildInfo]:
             framework = framework_of(row.package)
             assert framework is not None
-            with _opened(row, downloads, artifacts, progress) as wheel:
+            with _opened(row, opening) as wheel:
                 info = read_build_info(wheel, framework)
             task.advance()
             return row.sha256, info
@@ -191,23 +183,14 @@ def _is_read(row: Selected, platform: Platform) -> bool:
 
 
 @contextmanager
-def _opened(row: Selected, downloads: Downloads, artifacts: Artifacts, progress: Progress) -> Iterator[WheelFile]:
+def _opened(row: Selected, opening: Opening) -> Iterator[WheelFile]:
     """Open a wheel at hand, else by ranges, else fetch it whole."""
-    local = artifacts.get(row.sha256, row.name) or (Path(row.path) if row.path is not None else None)
-    if local is None and row.url is not None:
-        if row.size is not None:
-            try:
-                wheel = WheelFile(RemoteFile(downloads, row.url, row.size, tail=_TAIL), row.name)
-            except LookupError:
-                pass
-            else:
-                yield wheel
-                return
-        local = artifacts.place(row.sha256, row.name)
-        with progress.task(row.name, row.size, unit="bytes") as task:
-            downloads.download(row.url, local, sha256=row.sha256, size=row.size, progress=task)
-    assert local is not None, "a resolver gives every file a URL or a path"
-    with open_wheel(local, row.name) as wheel:
+    local = opening.local(row)
+    remote = opening.remote(row) if local is None else None
+    if remote is not None:
+        yield remote
+        return
+    with open_wheel(local or opening.whole(row), row.name) as wheel:
         yield wheel
 
 

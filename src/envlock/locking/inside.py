@@ -16,6 +16,8 @@ from envlock.locking.dpkg_status import Installed, read_status
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What a container starts with where its configuration names no PATH."""
 _CONTENT = 16 << 20
+_HEADER = 1 << 16
+"""Any file of any image may have this name, so that many may be kept."""
 _OVERLAP = 128
 """Longer than anything that is searched for in a binary."""
 _INTERPRETER = re.compile(r"(/[A-Za-z0-9._+-]+)+/python(3\.\d{1,2})")
@@ -62,7 +64,7 @@ def keep(path: str, size: int, body: Iterator[bytes]) -> Kept | None:
     if path in ("etc/os-release", "usr/lib/os-release") or path.startswith("var/lib/dpkg/status"):
         return Kept(kind="file", content=b"".join(body) if size <= _CONTENT else b"")
     if name == "patchlevel.h":
-        return Kept(kind="file", content=b"".join(body) if size <= _CONTENT else b"")
+        return Kept(kind="file", content=b"".join(body) if size <= _HEADER else b"")
     if _LIBC.fullmatch(name):
         return Kept(kind="file", says=_searched(body, _GLIBC_SAYS))
     if _BINARY.fullmatch(name):

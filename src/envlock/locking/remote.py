@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import threading
 
 from envlock.model.edges import Downloads
 
@@ -15,18 +16,24 @@ class RemoteFile:
     """A `formats.wheel.RandomAccess` over HTTP ranges; what was read once is kept.
 
     `tail` is how many bytes of the end the first request for the end takes. Reading on from what was read takes twice
-    as much each time. `read_at` raises LookupError where the server does not serve ranges.
+    as much each time. `read_at` raises LookupError where the server does not serve ranges. Safe to use from several
+    threads.
     """
 
-    def __init__(self, downloads: Downloads, url: str, size: int, *, tail: int = _TAIL) -> None:
+    def __init__(self, downloads: Downloads, url: str, size: int, *, tail: int | None = None) -> None:
         self._downloads = downloads
         self._url = url
-        self._tail = tail
+        self._tail = tail or _TAIL
         self.size = size
         self._spans: list[tuple[int, bytes]] = []
+        self._guard = threading.Lock()
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset`."""
+        with self._guard:
+            return self._read_at(offset, size)
+
+    def _read_at(self, offset: int, size: int) -> bytes:
         end = min(offset + size, self.size)
         if offset >= end:
             return b""

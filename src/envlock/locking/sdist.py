@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.resources
 import json
 import os
@@ -19,6 +18,7 @@ import msgspec
 
 from envlock.errors import UsageError
 from envlock.formats.sdist import EPOCH, unpack_sdist
+from envlock.formats.sha256 import file_sha256
 from envlock.locking import build_environment, built_wheel
 from envlock.model.artifact import Build, Requirement, Sdist
 from envlock.model.edges import Process, Progress, Sandbox
@@ -40,6 +40,8 @@ ENVIRONMENT = {
 _LEGACY_REQUIRES = ["setuptools>=40.8.0"]  # PEP 517, with pip's floor; that backend asks for wheel itself
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 _TAIL_LINES = 25
+_TAIL_BYTES = 1 << 14
+_ANSWER_LIMIT = 1 << 20
 
 _Version = Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d+$")]
 
@@ -128,7 +130,7 @@ def build_wheel(
             found=f"sha256 {again}",
             hint="Lock a version that has a wheel, or give a wheel of your own by find-links.",
         )
-    source = Sdist(name=sdist.name, size=sdist.stat().st_size, sha256=_sha256(sdist))
+    source = Sdist(name=sdist.name, size=sdist.stat().st_size, sha256=file_sha256(sdist))
     build_inputs = Build(sdist=source, requires=tuple(sorted(exact, key=lambda requirement: requirement.name)))
     return BuiltWheel(path=path, name=path.name, sha256=sha256, size=path.stat().st_size, build=build_inputs)
 
@@ -148,11 +150,13 @@ class _Workshop:
         """Return the wheels that the build requires: what pyproject.toml names, and what its backend asks for."""
         with tempfile.TemporaryDirectory(dir=self.log.parent, prefix=".sdist-") as folder:
             named = _build_system(unpack_sdist(self.sdist, Path(folder, "source")), self.label).requires
+        _refuse_urls(named, self.label)
         exact, wheels = resolve(named)
         with self.bench(exact, wheels) as bench:
             asked = bench.call("get_requires_for_build_wheel", None).result
         if isinstance(asked, str):
             raise self.failure("its backend asks for a text instead of a list of requirements")
+        _refuse_urls(asked, self.label)
         return resolve([*named, *asked]) if asked else (exact, wheels)
 
     @contextmanager
@@ -170,7 +174,9 @@ class _Workshop:
 
     def failure(self, why: str) -> UsageError:
         """Return the error of a build, with the end of its log."""
-        lines = self.log.read_text("utf-8", "replace").rstrip().splitlines()[-_TAIL_LINES:]
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").rstrip().splitlines()[-_TAIL_LINES:]
         return UsageError(
             "build-failed",
             f"{self.label} could not be built from its source distribution: {why}.",
@@ -243,6 +249,26 @@ def _build_system(source: Path, label: str) -> _BuildSystem:
         ) from None
 
 
+def _refuse_urls(requirements: Sequence[str], label: str) -> None:
+    """Refuse what is no release of an index: a URL may lead a resolver anywhere, variables of this machine in it."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for text in requirements:
+        try:
+            if Requirement(text).url is None:
+                continue
+        except InvalidRequirement:
+            pass
+        raise UsageError(
+            "bad-pyproject",
+            f"{label} asks to be built with what is no release of an index.",
+            where="build-system.requires",
+            expected="a project, extras, versions and markers (PEP 508)",
+            found=repr(text),
+            hint="Lock another version of the package.",
+        )
+
+
 def _record(process: Process, log: Path) -> int:
     """Copy what a process says to the log until it ends; return its exit status.
 
@@ -260,19 +286,14 @@ def _record(process: Process, log: Path) -> int:
 
 
 def _read(path: Path) -> bytes:
-    """Read a file of the work folder, where a hostile build may have left a link in its place."""
+    """Read a small file of the work folder; a hostile build may have left a link in its place, or gigabytes."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        return file.read()
+        return file.read(_ANSWER_LIMIT)
 
 
 def _keep(wheel: Path, destination: Path) -> tuple[Path, str]:
-    sha256 = _sha256(wheel)
+    sha256 = file_sha256(wheel)
     kept = destination / sha256[:16] / wheel.name
     kept.parent.mkdir(exist_ok=True)
     wheel.chmod(0o644)
     return wheel.replace(kept), sha256
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -217,7 +217,7 @@ class Artifacts(Protocol):
         """Return where a file belongs, its folder made."""
 
     def put(self, source: Path, sha256: str, name: str) -> Path:
-        """Copy a file that has this digest to its place."""
+        """Copy a file to its place; IntegrityError where it has not this digest."""
 
     def folder(self, name: str) -> Path:
         """Return a folder for things derived from artifacts, made if need be."""

@@ -76,6 +76,10 @@ def _check_mirror(index: Index, names: Sequence[str], where: str) -> None:
 
 def refuse_credentials(url: str, what: str, where: str) -> None:
     """Refuse a URL that holds a user name or password; UsageError (`credentials-in-manifest`) does not repeat it."""
+    try:
+        urlsplit(url).port  # noqa: B018 - reading it judges it
+    except ValueError:  # its message may hold a piece of a password
+        raise UsageError("bad-manifest", f"{what} is not one.", where=where, expected="https://HOST[:PORT]/…") from None
     if "@" in url.partition("://")[2].partition("/")[0]:
         raise UsageError(
             "credentials-in-manifest",

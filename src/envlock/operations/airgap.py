@@ -5,16 +5,15 @@ The folder is laid out as the cache is, ``files/<sha256>/<name>``, so that it ca
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from envlock.errors import IntegrityError, UsageError
+from envlock.formats.beside import copy_beside
 from envlock.formats.pylock import wheels_of
+from envlock.formats.sha256 import file_sha256
 from envlock.formats.tags import best_of
 from envlock.model.artifact import Build, Deb, FileName, Requirement, Sha256, Wheel
 from envlock.model.edges import Artifacts, Progress
@@ -107,7 +106,7 @@ def carry_out(rows: Sequence[Artifact], artifacts: Artifacts, folder: Path, prog
                 source = artifacts.get(row.sha256, row.name)
                 if source is None:
                     raise UsageError("not-fetched", f"The cache does not have {row.name}.", expected=row.sha256)
-                _copy(source, place)
+                copy_beside(source, place)
                 written += row.size
             task.advance(row.size)
     return written
@@ -152,18 +151,7 @@ def _problem(path: Path, row: Artifact) -> str | None:
         size = path.stat().st_size
         if size != row.size:
             return f"{size} bytes"
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = file_sha256(path)
     except OSError as error:
         return error.strerror or "it cannot be read"
     return None if sha256 == row.sha256 else f"sha256 {sha256}"
-
-
-def _copy(source: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        shutil.copyfile(source, part)
-        part.replace(place)
-    finally:
-        part.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from envlock.errors import UnverifiableError, UsageError
 from envlock.formats.pylock import wheels_of
 from envlock.locking.built_wheel import metadata_of
 from envlock.locking.digests import wheel_digests
+from envlock.locking.opening import Opening
 from envlock.locking.sdist import Requires, build_wheel
 from envlock.locking.select import Selected, select
 from envlock.model.artifact import Build, Requirement, Wheel
@@ -231,9 +232,8 @@ class Builds:
         selected = msgspec.structs.replace(
             row, kind="wheel", name=built.name, sha256=built.sha256, url=None, path=str(path)
         )
-        digests = wheel_digests(
-            [selected], known={}, downloads=edges.downloads, artifacts=edges.artifacts, progress=edges.progress
-        )[built.sha256]
+        opening = Opening(edges.downloads, edges.artifacts, edges.progress)
+        digests = wheel_digests([selected], known={}, opening=opening)[built.sha256]
         wheel = Wheel(
             name=built.name,
             size=digests.size,

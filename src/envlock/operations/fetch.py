@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from envlock.errors import IntegrityError, UsageError
+from envlock.formats.beside import copy_beside
 from envlock.formats.contents import verify_wheel
+from envlock.formats.sha256 import file_sha256
 from envlock.formats.wheel import open_wheel
 from envlock.locking.digests import confirmation
 from envlock.locking.select import Selected
@@ -27,7 +26,7 @@ def at_hand(wheel: Wheel, folder: Path, artifacts: Artifacts) -> Path | None:
     cached = artifacts.get(wheel.sha256, wheel.name)
     beside = folder / wheel.path if wheel.path else None
     if cached is None and beside is not None and beside.is_file():
-        found = _sha256(beside)
+        found = file_sha256(beside)
         if found != wheel.sha256:
             raise IntegrityError(
                 "not-the-locked-wheel",
@@ -178,19 +177,8 @@ def place_beside(lock: Lock, found: Mapping[str, Path], folder: Path) -> int:
             if wheel.path is None or wheel.sha256 not in found:
                 continue
             target = folder / wheel.path
-            if target.is_file() and _sha256(target) == wheel.sha256:
+            if target.is_file() and file_sha256(target) == wheel.sha256:
                 continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{target.name}.{os.getpid()}.part")
-            try:
-                shutil.copyfile(found[wheel.sha256], part)
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
+            copy_beside(found[wheel.sha256], target)
             placed += 1
     return placed
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,18 +5,16 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 
 from envlock.errors import UsageError
 from envlock.formats.pylock import wheels_of
-from envlock.image.beside import beside
-from envlock.image.plan import threshold_for
 from envlock.locking.as_of import newer_than_framework, settled, undated
 from envlock.locking.facts import facts_of
 from envlock.locking.frameworks import FRAMEWORKS
 from envlock.locking.hardware import check_hardware
+from envlock.locking.opening import Opening
 from envlock.locking.select import Selected, assert_selects_back
 from envlock.model.as_of import Cutoffs, Newer
 from envlock.model.lock import Base, ImageConfig, Lock, Package
@@ -86,16 +84,12 @@ def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, up
         raise explained(error, environment, cutoffs, glibc, assume, edges) from None
     cutoffs = settled(cutoffs, resolutions, environment.package_cutoffs)
     base = base_of(sorted({row.package for rows in resolutions.values() for row in rows if row.kind == "sdist"}))
+    opening = Opening(edges.downloads, edges.artifacts, edges.progress)
     with ThreadPoolExecutor(1) as side:
-        facts = side.submit(
-            facts_of,
-            resolutions,
-            previous=kept,
-            downloads=edges.downloads,
-            artifacts=edges.artifacts,
-            progress=edges.progress,
+        facts = side.submit(facts_of, resolutions, previous=kept, opening=opening)
+        packages = packages_for(
+            environment, resolutions, previous, builds, opening, edges.indexes, fresh=upgrade.everything
         )
-        packages = packages_for(environment, resolutions, previous, builds, edges, fresh=upgrade.everything)
     assert_selects_back(packages, resolutions, python=environment.python, glibc=glibc)
     lock = Lock(
         env=name,
@@ -132,6 +126,8 @@ def _frameworks(environment: Environment, packages: Sequence[Package]) -> tuple[
 def _with_image(lock: Lock, environment: Environment) -> Lock:
     if environment.image is None:
         return lock
+    from envlock.image.plan import threshold_for
+
     sizes = [[wheel.size for _, wheel in wheels_of(lock, platform)] for platform in image_platforms(lock.platforms)]
     image = ImageConfig(
         bytecode=environment.image.bytecode,
@@ -150,9 +146,3 @@ def warnings_of(manifest: Manifest, name: str, now: datetime.datetime) -> list[s
     if now.date() <= recipe.end_of_life:
         return []
     return [f"the base {recipe.name} gets no security updates since {recipe.end_of_life}"]
-
-
-def write_beside(path: Path, raw: bytes) -> None:
-    """Write a file whole or not at all, its folder made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside(path, lambda part: part.write_bytes(raw))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from envlock.locking.digests import Digests, wheel_digests
+from envlock.locking.opening import Opening
 from envlock.locking.select import Selected
 from envlock.model.artifact import Build, Wheel
 from envlock.model.index import Indexes
@@ -12,7 +13,6 @@ from envlock.model.lock import Lock, Package
 from envlock.model.manifest import Environment
 from envlock.model.platform import Platform
 from envlock.operations.builds import Builds, Built
-from envlock.operations.edges import Edges
 
 Builts = Mapping[tuple[str, Platform], Built]
 """By the sha256 of the sdist and the platform."""
@@ -23,7 +23,8 @@ def packages_for(
     resolutions: Mapping[Platform, Sequence[Selected]],
     previous: Lock | None,
     builds: Builds,
-    edges: Edges,
+    opening: Opening,
+    indexes: Indexes,
     *,
     fresh: bool,
 ) -> tuple[Package, ...]:
@@ -43,10 +44,8 @@ def packages_for(
         for package in (previous.packages if previous and not fresh else ())
         for wheel in package.wheels
     }
-    digests = wheel_digests(
-        plain, known=known, downloads=edges.downloads, artifacts=edges.artifacts, progress=edges.progress
-    )
-    return merge(environment, resolutions, digests, built, edges.indexes)
+    digests = wheel_digests(plain, known=known, opening=opening)
+    return merge(environment, resolutions, digests, built, indexes)
 
 
 def merge(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from envlock import __version__
 from envlock.formats.tar import Member
-from envlock.image.base import base_members
 from envlock.image.root import remove, unpack
 from envlock.model.edges import Task
 from envlock.model.lock import Base
@@ -38,6 +37,8 @@ def unpacked_root(base: Base, platform: Platform, edges: Edges, *, build: bool) 
             paths = fetch_debs(
                 debs, archives=edges.archives.at(base.suites), artifacts=edges.artifacts, progress=edges.progress
             )
+            from envlock.image.base import base_members
+
             members = base_members(
                 base, platform, lambda deb: paths[deb.sha256], build_root=build, progress=edges.progress
             )

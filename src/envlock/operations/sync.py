@@ -8,6 +8,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from envlock.formats.beside import write_beside
 from envlock.formats.pylock import wheels_of
 from envlock.formats.wheel import open_wheel
 from envlock.model.edges import Installer
@@ -77,9 +78,7 @@ def _forget(stamp: Path) -> None:
     record = stamp.with_name("RECORD")
     own = f"{stamp.parent.name}/{stamp.name},".encode()
     rows = record.read_bytes().splitlines(keepends=True)
-    beside = record.with_name("RECORD.new")
-    beside.write_bytes(b"".join(row for row in rows if not row.startswith(own)))
-    beside.replace(record)
+    write_beside(record, b"".join(row for row in rows if not row.startswith(own)))
     stamp.unlink()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,3 +20,15 @@ def beside(path: Path, fill: Callable[[Path], object]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_beside(path: Path, raw: bytes) -> None:
+    """Write a file whole or not at all, its folder made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside(path, lambda part: part.write_bytes(raw))
+
+
+def copy_beside(source: Path, path: Path) -> None:
+    """Copy a file whole or not at all, its folder made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside(path, lambda part: shutil.copyfile(source, part))

@@ -1,0 +1,81 @@
+"""The wheels of a resolution opened for reading: at hand, by ranges, or fetched whole."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from envlock.errors import UsageError
+from envlock.formats.wheel import WheelFile
+from envlock.locking.accelerators import framework_of
+from envlock.locking.remote import RemoteFile
+from envlock.locking.select import Selected
+from envlock.model.edges import Artifacts, Downloads, Progress
+
+_FRAMEWORK_TAIL = 1 << 22
+"""Central directory and RECORD of the largest wheel lie within this: one request opens it, one more reads a file."""
+
+
+class Opening:
+    """Safe to use from several threads."""
+
+    def __init__(self, downloads: Downloads, artifacts: Artifacts, progress: Progress) -> None:
+        self._downloads = downloads
+        self._artifacts = artifacts
+        self._progress = progress
+        self._remote: dict[str, WheelFile | None] = {}
+        self._guards: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    @property
+    def progress(self) -> Progress:
+        """Where readers tell how far they are."""
+        return self._progress
+
+    def cached(self, row: Selected) -> Path | None:
+        """Return a wheel of the cache, its sha256 verified."""
+        return self._artifacts.get(row.sha256, row.name)
+
+    def local(self, row: Selected) -> Path | None:
+        """Return a wheel that is at hand, its sha256 verified: a folder of wheels counts too."""
+        found = self.cached(row)
+        if found is None and row.path is not None:
+            found = self._artifacts.put(Path(row.path), row.sha256, row.name)
+        return found
+
+    def remote(self, row: Selected) -> WheelFile | None:
+        """Return a wheel that is read by ranges, or None where the index does not serve them.
+
+        A framework's is kept open: its digests and what it was built for are read side by side.
+        """
+        if row.url is None or row.size is None:
+            return None
+        if framework_of(row.package) is None:
+            return self._ranges(row)
+        with self._guard:
+            guard = self._guards.setdefault(row.sha256, threading.Lock())
+        with guard:
+            if row.sha256 not in self._remote:
+                self._remote[row.sha256] = self._ranges(row, _FRAMEWORK_TAIL)
+            return self._remote[row.sha256]
+
+    def _ranges(self, row: Selected, tail: int | None = None) -> WheelFile | None:
+        assert row.url is not None
+        assert row.size is not None
+        try:
+            return WheelFile(RemoteFile(self._downloads, row.url, row.size, tail=tail), row.name)
+        except LookupError:
+            return None
+
+    def whole(self, row: Selected) -> Path:
+        """Return the file of a wheel, fetched where it is not at hand."""
+        with self._artifacts.lock(f"file-{row.sha256}"):
+            local = self.local(row)
+            if local is not None:
+                return local
+            if row.url is None:
+                raise UsageError("no-file", f"{row.name} has neither a URL nor a path.", where=row.package)
+            place = self._artifacts.place(row.sha256, row.name)
+            with self._progress.task(row.name, row.size, unit="bytes") as task:
+                self._downloads.download(row.url, place, sha256=row.sha256, size=row.size, progress=task)
+            return place
