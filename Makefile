@@ -31,7 +31,7 @@ demo: setup ## TensorFlow 2.5 against 2.6: two locks, two images, one verdict
 	@$(RUN)/python tools/demo.py
 
 test: setup system ## Run the tests (TensorFlow and other frameworks apart)
-	$(RUN)/pytest -m "not tensorflow and not frameworks" $(PYTEST_ARGS)
+	$(RUN)/pytest -n 2 --dist loadfile -m "not tensorflow and not frameworks" $(PYTEST_ARGS)
 
 test-all: setup system ## Run every test, TensorFlow's too
 	$(RUN)/pytest $(PYTEST_ARGS)

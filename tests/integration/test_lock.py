@@ -84,7 +84,7 @@ def test_check_is_offline_and_names_the_input(project: Project, tmp_path: Path) 
     manifest.write_text(SMALL.replace("8.1.7", "8.1.8"), "utf-8")
     stale = other.run("--offline", "lock", "--check")
     assert stale.code == 1
-    assert "requirements: click==8.1.7; pyyaml==6.0.2 → click==8.1.8; pyyaml==6.0.2" in stale.out
+    assert "requirements: click==8.1.7 → click==8.1.8" in stale.out
 
 
 def test_pins_stay_until_asked(tmp_path: Path) -> None:
