@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shutil
 import sys
@@ -264,6 +265,26 @@ def test_a_release_that_is_gone(machine: Machine, index_server: Serve, wheels: P
     result = machine.run("fetch")
     assert result.code == 2, result.err
     assert "other" in result.err and "next:" in result.err
+
+
+def test_a_pin_does_not_move_because_its_release_is_gone(machine: Machine, index_server: Serve, wheels: Path) -> None:
+    """Locking again refuses to take another version unasked; the old lock stays, and -P lets the pin move."""
+    make_wheel(wheels, "other", "1.5")
+    server = index_server(wheels)
+    machine.environ["UV_DEFAULT_INDEX"] = server.url
+    machine.ok("lock")
+    before = machine.lock
+    del server.files["other-2.0-py3-none-any.whl"]
+    shutil.rmtree(machine.environ["UV_CACHE_DIR"])
+    result = machine.run("lock")
+    assert result.code == 2, result.out + result.err
+    assert "[pin-lost]" in result.err and "next: Let it move: envlock lock small -P other" in result.err
+    assert machine.lock == before
+    strict = machine.run("lock", "--check", "--strict")
+    assert strict.code == 1 and "resolved again: other: 2.0 → 1.5" in strict.out
+    result = machine.ok("lock", "-P", "other", "--json")
+    (change,) = json.loads(result.out)["locks"][0]["changes"]
+    assert (change["subject"], change["before"], change["after"]) == ("other", "2.0", "1.5")
 
 
 def test_a_yanked_release(machine: Machine, index_server: Serve, wheels: Path) -> None:

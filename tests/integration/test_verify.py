@@ -142,3 +142,18 @@ def test_reinstalling_mends_it(project: Project, venv: Path) -> None:
     assert [finding["fix"] for finding in found] == ["envlock sync small --reinstall"]
     project.ok("sync", "small", "--reinstall")
     assert verify(project, "--full").code == 0
+
+
+def test_a_stale_lock(project: Project) -> None:
+    """A warning, and still a verdict; exit 1 with --locked; nothing with --frozen."""
+    manifest = project.folder / "envlock.toml"
+    manifest.write_text(MANIFEST.replace("tqdm==4.64.0", "tqdm>=4.64.0"), "utf-8")
+    try:
+        warned, locked, frozen = (project.run("verify", *option) for option in ([], ["--locked"], ["--frozen"]))
+    finally:
+        manifest.write_text(MANIFEST, "utf-8")
+    assert (warned.code, frozen.code) == (0, 0)
+    assert "warning: the lock of 'small' is stale" in warned.err and "verifying what is locked" in warned.err
+    assert frozen.err == ""
+    assert locked.code == 1 and "[stale-lock]" in locked.err and "next: Run `envlock lock small`." in locked.err
+    assert project.run("verify", "--locked", "--frozen").code == 2

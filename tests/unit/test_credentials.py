@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from envlock.adapters.credentials import Credentials, redact
+from envlock.adapters.credentials import Credentials
 from envlock.errors import UsageError
-from envlock.model.index import Index, Indexes, Login
+from envlock.model.index import Index, Indexes, Login, redact
 
 CORP = Index(name="corp-1", url="https://packages.example.com/corp/simple")
 TEAM = Index(name="team", url="https://packages.example.com/team/simple")

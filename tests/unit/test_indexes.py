@@ -55,7 +55,7 @@ def asked(indexes: Indexes) -> list[tuple[str, bool]]:
 def test_nothing_said(machine: Machine) -> None:
     """Where nobody names an index, uv's own default is asked."""
     assert machine.read() == Indexes(origin="")
-    assert not machine.read().configured
+    assert not machine.read().entries
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_pip_precedence(machine: Machine) -> None:
     assert asked(machine.read(PIP_INDEX_URL=OTHER, PIP_EXTRA_INDEX_URL=""))[-1] == (OTHER, True)
     chosen = machine.write("pip.ini", f"[install]\nindex-url = {THIRD}/chosen\n")
     assert asked(machine.read(PIP_CONFIG_FILE=str(chosen)))[-1] == (f"{THIRD}/chosen", True)
-    assert not machine.read(PIP_CONFIG_FILE="/dev/null").configured
+    assert not machine.read(PIP_CONFIG_FILE="/dev/null").entries
 
 
 def test_uv_config_file_and_no_config(machine: Machine) -> None:
@@ -148,7 +148,7 @@ def test_uv_config_file_and_no_config(machine: Machine) -> None:
     machine.write("uv.toml", f'index-url = "{OTHER}"\n')
     chosen = machine.write("chosen.toml", f'index-url = "{CORP}"\n')
     assert asked(machine.read(UV_CONFIG_FILE=str(chosen))) == [(CORP, True)]
-    assert not machine.read(UV_NO_CONFIG="1").configured
+    assert not machine.read(UV_NO_CONFIG="1").entries
     with pytest.raises(UsageError, match="names no file"):
         machine.read(UV_CONFIG_FILE=str(machine.folder / "missing.toml"))
 
@@ -156,7 +156,7 @@ def test_uv_config_file_and_no_config(machine: Machine) -> None:
 def test_folders_of_this_machine_do_not_count(machine: Machine) -> None:
     """Folders and file: URLs of settings are passed over: a lock must not depend on one machine's disk."""
     machine.write("/etc/pip.conf", "[global]\nindex-url = file:///srv/simple\nfind-links = /srv/wheels\n")
-    assert not machine.read(UV_INDEX="./wheels").configured
+    assert not machine.read(UV_INDEX="./wheels").entries
 
 
 def test_manifest_folder(machine: Machine) -> None:

@@ -163,3 +163,22 @@ def test_lock_without_urls_names_no_host_in_its_inputs(tmp_path: Path) -> None:
     before, after = inputs(tmp_path, text), inputs(tmp_path, text.replace("a.example", "b.example"))
     assert "example.com" not in str(before) + str(after)
     assert [line.partition(" → ")[0][:18] for line in changed_inputs(before, after)] == ["index a: url: url-"]
+
+
+@pytest.mark.parametrize("folder", ["/srv/wheels", "file:///srv/wheels", "C:/wheels", "file:/srv/wheels"])
+def test_no_absolute_path_is_in_the_inputs(tmp_path: Path, folder: str) -> None:
+    """A folder of one machine, of an index or in a requirements file, is told by a digest; another one is a change."""
+    text = '[env.x]\npython = "3.9"\nfrom = "requirements.txt"\n[[index]]\nname = "a"\nformat = "flat"\nurl = '
+    rows = "--find-links {0}\n-f{0}\n--extra-index-url=https://a.example.com/srv/simple\nnumpy\n"
+    (tmp_path / "requirements.txt").write_text(rows.format(folder), "utf-8")
+    before = inputs(tmp_path, f'{text}"{folder}"\n')
+    assert folder not in str(before)
+    assert "https://a.example.com/srv/simple" in before["from requirements.txt"]
+    after = inputs(tmp_path, f'{text}"{folder}2"\n')
+    assert [line.partition(" → ")[0][:19] for line in changed_inputs(before, after)] == ["index a: url: path-"]
+
+
+def test_relative_folders_stand_as_they_are(tmp_path: Path) -> None:
+    """They are the same wherever the project is."""
+    found = inputs(tmp_path, SMALL + '[[index]]\nname = "a"\nformat = "flat"\nurl = "../wheels/cpu"\n')
+    assert found["index a"] == '{"format": "flat", "url": "../wheels/cpu"}'

@@ -110,6 +110,12 @@ def test_bad_values(tmp_path: Path, text: str, what: str) -> None:
     assert what in refused(tmp_path, text).what
 
 
+def test_what_would_do_instead(tmp_path: Path) -> None:
+    """Where a value is one of few, they are listed; a version without quotes is a number to TOML."""
+    assert refused(tmp_path, SMALLEST + 'policy = "numerik"\n').expected == "one of: bitwise, compatible, numeric"
+    assert refused(tmp_path, '[env.x]\npython = 3.9\ndependencies = ["six"]\n').hint == "Put it in quotes."
+
+
 def test_unknown_environment(tmp_path: Path) -> None:
     """The nearest name is offered."""
     manifest = find_manifest(write(tmp_path, SMALLEST))

@@ -258,3 +258,10 @@ def test_requirements_file_written_out(tmp_path: Path) -> None:
 def test_canonical_requirement(text: str, canonical: str) -> None:
     """One spelling for each requirement, without the separator that inputs use."""
     assert canonical_requirement(text) == canonical
+
+
+def test_no_part_of_a_password_is_an_input(tmp_path: Path) -> None:
+    """Nor of one that has an @ in it."""
+    (tmp_path / "requirements.txt").write_text("--index-url https://ana:p@ss@packages.example.com/simple\nsix\n")
+    rows = written_out(tmp_path / "requirements.txt", "requirements.txt")
+    assert rows == ["--index-url https://packages.example.com/simple", "six"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from envlock.formats.wheel import open_wheel
 from tests.unit.venvs import Venv, demo_wheel, finding_of, flip, lock_of, rules_of
 from tests.unit.wheels import make_wheel, record_line
 
@@ -213,6 +214,23 @@ def test_honest_bytecode_is_no_alarm(venv: Venv, wheel: Path, verdict_of_python:
     cache.write_bytes(bytes(40))
     venv.bytecode = {cache.name: verdict_of_python}
     assert venv.verify(lock_of([wheel])).findings == ()
+
+
+def test_metadata_that_its_record_is_wrong_of_is_no_alarm(tmp_path: Path) -> None:
+    """PyTorch 1.8 to 1.12 were published with a row of another METADATA: `contents` proves the file that is there."""
+    good = make_wheel(tmp_path)
+    with open_wheel(good) as wheel:
+        rows = wheel.record.decode().splitlines(keepends=True)
+    other = record_line("demo-1.0.dist-info/METADATA", b"Metadata-Version: 2.1\n")
+    record = "".join(other if "/METADATA," in row else row for row in rows)
+    edited, venv = make_wheel(tmp_path, record=record), Venv(tmp_path / "venv")
+    venv.install(edited)
+    path = venv.prefix / INFO / "RECORD"
+    kept = [other if "/METADATA," in row else row for row in path.read_text().splitlines(keepends=True)]
+    path.write_text("".join(kept))
+    assert venv.verify(lock_of([edited])).findings == ()
+    flip(venv.prefix / INFO / "METADATA", 3)
+    assert venv.verify(lock_of([edited])).exit_code == 4
 
 
 def test_bytecode_that_a_wheel_ships_is_no_alarm(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import warnings
 import zipfile
@@ -124,6 +125,28 @@ def test_wrong_record_hash_is_refused(tmp_path: Path) -> None:
     record = record_line("demo/__init__.py", b"value = 2\n") + "demo-1.0.dist-info/RECORD,,\n"
     record += "demo-1.0.dist-info/METADATA,sha256=,\n"
     assert "RECORD" in refusal(make_wheel(tmp_path, record=record))
+
+
+def test_metadata_that_was_edited_after_recording_counts_as_it_is(tmp_path: Path) -> None:
+    """PyTorch 1.8 to 1.12 cut a local version out of METADATA and left RECORD: the file itself is hashed."""
+    whole = make_wheel(tmp_path)
+    with open_wheel(whole) as wheel:
+        metadata = wheel.read(next(entry for entry in wheel.entries if entry.name.endswith("/METADATA")))
+        record = wheel.record.decode()
+    row = record_line("demo-1.0.dist-info/METADATA", metadata)
+    edited = make_wheel(tmp_path, record=record.replace(row, record_line("demo-1.0.dist-info/METADATA", metadata * 2)))
+    with open_wheel(edited) as wheel:
+        entry = next(entry for entry in wheel.entries if entry.name.endswith("/METADATA"))
+        assert (entry.sha256, entry.size) == (hashlib.sha256(metadata).hexdigest(), len(metadata))
+        assert verify_wheel(wheel) == contents_digest(recorded_rows(wheel))
+
+
+def test_another_file_of_another_size_is_refused(tmp_path: Path) -> None:
+    """That leave is METADATA's alone."""
+    with open_wheel(make_wheel(tmp_path)) as wheel:
+        record = wheel.record.decode()
+    row = record_line("demo/__init__.py", b"value = 1\n")
+    assert "bytes, the archive" in refusal(make_wheel(tmp_path, record=record.replace(row, row.strip() + "1\n")))
 
 
 def test_missing_recorded_file_is_refused(tmp_path: Path) -> None:

@@ -16,17 +16,11 @@ from urllib.parse import urlsplit
 
 from envlock.adapters.index_settings import split_login
 from envlock.errors import UsageError
-from envlock.model.index import Index, Indexes, url_origin
+from envlock.model.index import Index, Indexes, redact, url_origin
 
 Pair = tuple[str, str]
 _PATIENCE = 60
 """Seconds that a keyring may take; some ask a server."""
-
-
-def redact(url: str) -> str:
-    """Return a URL without user name and password, query or fragment, fit for messages and logs."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def variable(index_name: str) -> str:
@@ -157,7 +151,8 @@ def _ask_keyring(service: str, user: str | None, environ: Mapping[str, str]) -> 
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_PATIENCE,
             check=False,
         )

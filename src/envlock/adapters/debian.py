@@ -149,7 +149,7 @@ def _check(template: str) -> None:
             "bad-debian-source",
             f"A source in {VARIABLE} cannot be used.",
             expected="http(s) URLs with {path}, and {archive}, {timestamp} or {sha256} where they are needed",
-            found=re.sub(r"//[^/@]*@", "//", template),
+            found=re.sub(r"//[^/]*@", "//", template),
             hint=f"such as {_EXAMPLE}",
         )
 

@@ -18,11 +18,11 @@ import msgspec
 import urllib3
 from urllib3.util import Retry, Timeout
 
-from envlock.adapters.credentials import Credentials, basic, redact
+from envlock.adapters.credentials import Credentials, basic
 from envlock.adapters.http_errors import failed, refusal, refuse_web_page, retry_after
 from envlock.errors import IntegrityError, UsageError
 from envlock.model.edges import Task
-from envlock.model.index import url_origin, without_login
+from envlock.model.index import redact, url_origin, without_login
 
 _PIECE = 1 << 18
 _ATTEMPTS = 4
@@ -33,8 +33,6 @@ _REFUSED = (401, 403, 404)
 _LONGEST_WAIT = 30
 """Seconds of a Retry-After that are waited; a longer one is told."""
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
-
-__all__ = ["Http", "Page", "redact"]
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ import email.utils
 import re
 from typing import TYPE_CHECKING
 
-from envlock.adapters.credentials import redact
 from envlock.errors import UsageError
+from envlock.model.index import redact
 
 if TYPE_CHECKING:
     import urllib3

@@ -24,7 +24,7 @@ import msgspec
 from envlock.adapters.http import Page
 from envlock.errors import UsageError
 from envlock.formats.sha256 import file_sha256
-from envlock.model.index import Index, Indexes
+from envlock.model.index import Index, Indexes, redact
 from envlock.model.manifest import cutoff_of
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -173,7 +173,10 @@ def parse_page(page: Page) -> list[PinnedFile]:
         return [file for file in files if file.name.endswith(_SUFFIXES) and urlsplit(file.url).scheme in schemes]
     except (msgspec.DecodeError, ValueError) as error:
         raise UsageError(
-            "bad-index-page", "The index's answer is not that of a Simple API.", where=page.url, found=str(error)
+            "bad-index-page",
+            "The index's answer is not that of a Simple API.",
+            where=redact(page.url),
+            found=str(error),
         ) from None
 
 

@@ -16,7 +16,14 @@ _CREDENTIALS = re.compile(r"(?<=://)\S+@|(?<=\?)[^\s`')]+")
 _UNBUILT = re.compile(r"Failed to build `([^`=\s]+)==([^`]+)`")
 _UNBUILT_SOURCE = re.compile(r"Failed to build|The build backend returned an error")
 _REFUSED_SDIST = re.compile(r"Wheels are required for `([^`]+)`")
-_STATUS = re.compile(r"\b(401|403|404|407|408|429|5\d\d) [A-Z][a-z]+")
+_STATUS = re.compile(r"\b(401|403|404|407|408|429|5\d\d)(?: [A-Z][a-z]+)+")
+_URL = re.compile(r"https?://[^\s`')]+")
+_NO_SOLUTION = "No solution found"
+_ABSENT = re.compile(r"(\S+) was not found in the (?:package registry|provided package locations)|no versions of (\S+)")
+_BROKEN = re.compile(
+    r"invalid package format|Failed to (?:unzip|read) wheel|structure of `[^`]+` \([^)]*\) was invalid"
+)
+_LINE = re.compile(r"(?:error: )?(.+?)(?: at|:) ([^\s:]+):(\d+):(\d+)$", re.MULTILINE)
 _NEXT = {
     "401": "Give credentials for that index: in its URL, in netrc or by keyring.",
     "403": "Check that the index's URL is right and that your credentials may read from it.",
@@ -51,8 +58,8 @@ def without_credentials(text: str) -> str:
 def explain(failed: Failure, wanted: Resolution) -> UsageError:
     """Return the error of a resolution.
 
-    It is MetadataUnknownError, or UsageError (`unlockable-source`, `build-refused`, `index-refused`, `unsatisfiable`,
-    `resolver-failed`).
+    It is MetadataUnknownError, or UsageError (`unlockable-source`, `build-refused`, `index-refused`, `broken-wheel`,
+    `bad-requirements`, `unsatisfiable`, `resolver-failed`).
     """
     unbuilt = _UNBUILT.search(failed.explanation)
     if unbuilt:
@@ -72,19 +79,54 @@ def explain(failed: Failure, wanted: Resolution) -> UsageError:
         return UsageError(
             "index-refused",
             f"A package index answered {status.group()}.",
+            where=_where(failed),
             found="\n".join(part for part in (failed.explanation, failed.hint) if part),
             hint=_NEXT.get(status.group(1), "The index is out of order: try again later."),
         )
-    if failed.status == UNSATISFIABLE:
+    if _BROKEN.search(failed.explanation):
+        return UsageError(
+            "broken-wheel",
+            "A package index serves something else where a wheel should be.",
+            found="\n".join(part for part in (failed.explanation, failed.hint) if part),
+            hint="A proxy or a login page may stand before the index: open the file's URL in a browser. If the file "
+            "itself is broken, take another version.",
+        )
+    if failed.status == UNSATISFIABLE and _NO_SOLUTION in failed.explanation:
         return UsageError(
             "unsatisfiable",
             f"The requirements cannot be satisfied for {_target(wanted)}.",
             found=failed.explanation,
             expected=f"a set of releases from before {wanted.cutoff}" if wanted.cutoff else "",
-            hint=failed.hint or ("Try a later as-of, or loosen a pin." if wanted.cutoff else "Loosen a pin."),
+            hint=failed.hint or _way_out(failed.explanation, wanted),
+        )
+    line = _LINE.search(failed.explanation)
+    if line:
+        what, file, row, column = line.groups()
+        return UsageError(
+            "bad-requirements",
+            "A requirements file cannot be read.",
+            where=f"{file}, line {row}, column {column}",
+            found=what,
+            hint="Mend that line.",
         )
     hint = failed.hint or (_UNREACHABLE if "Failed to fetch" in failed.explanation else "")
-    return UsageError("resolver-failed", "uv could not resolve.", found=failed.explanation, hint=hint)
+    return UsageError(
+        "resolver-failed", "uv could not resolve.", where=_where(failed), found=failed.explanation, hint=hint
+    )
+
+
+def _where(failed: Failure) -> str:
+    url = _URL.search(failed.hint) or _URL.search(failed.explanation)
+    return url.group().rstrip(".,:") if url else ""
+
+
+def _way_out(explanation: str, wanted: Resolution) -> str:
+    """Return the next step where uv has no hint: what an index does not have, no looser pin will find."""
+    absent = _ABSENT.search(explanation)
+    if absent and not wanted.cutoff:
+        name = absent[1] or absent[2]
+        return f"Check the name {name}, and that an index of this machine or of [[index]] has it."
+    return "Try a later as-of, or loosen a pin." if wanted.cutoff else "Loosen a pin."
 
 
 def _target(wanted: Resolution) -> str:

@@ -48,6 +48,7 @@ def lock_from_venv(
         installed = settled(installed, edges.resolver, progress=edges.progress)
         if not as_json:
             _say_left_out(installed, venv)
+            _say_contradictions(installed, venv)
         manifest, text = _extended(manifest, installed, name)
         if dry_run and not as_json:
             click.echo(text, nl=False)
@@ -60,7 +61,8 @@ def lock_from_venv(
     if different:
         click.secho(f"warning: other builds than the index has: {', '.join(different)}", fg="yellow", err=True)
         click.echo(f"  next: envlock verify {name} --python {relative(venv)} --full says which files")
-    click.echo(f"  next: git add {relative(manifest.path)} lockfiles; then anywhere: envlock sync {name}")
+    if not dry_run:
+        click.echo(f"  next: git add {relative(manifest.path)} lockfiles; then anywhere: envlock sync {name}")
     return 0
 
 
@@ -141,6 +143,13 @@ def _say_left_out(installed: Installed, venv: Path) -> None:
         click.echo(f"  {row.name} {row.version} {row.why}", err=True)
     for hint in sorted({HINTS[row.reason] for row in rows if HINTS[row.reason]}):
         click.echo(f"  next: {hint}", err=True)
+
+
+def _say_contradictions(installed: Installed, venv: Path) -> None:
+    if installed.problems:
+        click.secho(f"{relative(venv)} contradicts itself, and is locked as it is:", fg="yellow", err=True)
+    for text in installed.problems:
+        click.echo(f"  {text}", err=True)
 
 
 def _different(manifest: Manifest, name: str, venv: Path, installed: Installed) -> list[str]:

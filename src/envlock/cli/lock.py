@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from envlock.cli.console import style_of, width
 from envlock.cli.wiring import chosen, edges_of, manifest_here, relative
 
 if TYPE_CHECKING:
+    from envlock.model.change import Change
     from envlock.model.lock import Lock, LockFile
     from envlock.model.manifest import Manifest
     from envlock.operations.edges import Edges
@@ -128,6 +129,7 @@ def lock_one(
     from envlock.operations.diff import diff_locks
     from envlock.operations.lock import lock_environment, warnings_of
     from envlock.operations.previous import comparable, previous_lock
+    from envlock.operations.upgrade import refuse_lost_pins
 
     path = manifest.lock_path(name)
     previous = previous_lock(path)
@@ -135,6 +137,8 @@ def lock_one(
     locked = lock_environment(manifest, name, previous=kept, upgrade=wanted, edges=edges)
     for warning in warnings_of(manifest, name, edges.now):
         click.secho(f"warning: {warning}", fg="yellow", err=True)
+    if previous is not None and pins is None:
+        refuse_lost_pins(wanted, previous.lock, locked.lock)
     written = parse_lock(write_lock(locked.lock), str(path))
     same = previous is not None and previous.raw == written.raw
     if not same and not dry_run:
@@ -148,18 +152,19 @@ def lock_one(
 
             click.echo(difference_text(difference, style=style_of(ctx), width=width()), nl=False)
         click.echo(f"  {relative(path)}  sha256:{written.digest}")
-    return _row(name, path, written, locked, same=same, changes=len(difference.changes) if difference else 0)
+    return _row(name, path, written, locked, same=same, changes=difference.changes if difference else ())
 
 
 def _say(ctx: click.Context, name: str, locked: Locked, state: str) -> None:
     from envlock.report.newer import newer_text, undated_text
+    from envlock.report.style import count
 
     lock = locked.lock
     built = sum(package.build is not None for package in lock.packages)
     parts = [
-        f"{len(lock.packages)} packages",
+        count(len(lock.packages), "package"),
         f"{built} built from source" if built else "",
-        f"{len(lock.base.packages)} Debian packages" if lock.base and lock.base.packages else "",
+        count(len(lock.base.packages), "Debian package") if lock.base and lock.base.packages else "",
         f"CUDA {lock.facts.cuda}" if lock.facts.cuda else "",
         f"as of {lock.as_of}" if lock.as_of else "",
     ]
@@ -170,14 +175,18 @@ def _say(ctx: click.Context, name: str, locked: Locked, state: str) -> None:
             click.echo(undated_text(locked.undated), nl=False, err=True)
 
 
-def _row(name: str, path: Path, written: LockFile, locked: Locked, *, same: bool, changes: int) -> dict[str, Any]:
+def _row(
+    name: str, path: Path, written: LockFile, locked: Locked, *, same: bool, changes: Sequence[Change]
+) -> dict[str, Any]:
+    import msgspec
+
     return {
         "env": name,
         "path": relative(path),
         "digest": f"sha256:{written.digest}",
         "packages": len(locked.lock.packages),
         "unchanged": same,
-        "changes": changes,
+        "changes": [msgspec.to_builtins(change) for change in changes],
         "newer": [f"{row.package} {row.version}" for row in locked.newer],
     }
 

@@ -57,7 +57,7 @@ def _say(name: str, changed: list[str], moved: list[str], gone: list[str]) -> No
         click.echo(f"  resolved again: {line}")
     for line in gone:
         click.echo(f"  gone: {line}")
-    if stale:
-        click.echo(f"  next: envlock lock {name}")
-    elif gone:
+    if gone:
         click.echo(f"  next: envlock lock {name} -U, or name an index that has them; envlock fetch keeps a copy")
+    elif stale:
+        click.echo(f"  next: envlock lock {name}")

@@ -65,8 +65,9 @@ def command(
 
     from envlock.adapters.uv import Uv
     from envlock.operations.sync import sync_environment
+    from envlock.report.style import count
 
-    count = sync_environment(
+    packages = sync_environment(
         lock_file.lock,
         this_platform(),
         target,
@@ -77,9 +78,9 @@ def command(
         reinstall=reinstall,
     )
     if as_json:
-        click.echo(json.dumps({"schema": 1, "env": name, "venv": relative(target), "packages": count}, indent=2))
+        click.echo(json.dumps({"schema": 1, "env": name, "venv": relative(target), "packages": packages}, indent=2))
     else:
-        click.echo(f"{name}: {count} packages in {relative(target)}")
+        click.echo(f"{name}: {count(packages, 'package')} in {relative(target)}")
         click.echo(f"  next: envlock verify {name} --python {relative(target)} --full")
     return 0
 
@@ -89,11 +90,13 @@ def _say_pending(changes: tuple[PendingChange, ...], env: str, venv: str, again:
 
     import msgspec
 
+    from envlock.report.style import count
+
     if as_json:
         rows = [msgspec.to_builtins(change) for change in changes]
         click.echo(json.dumps({"schema": 1, "env": env, "venv": venv, "changes": rows}, indent=2))
         return
-    click.echo(f"{env}: {venv} " + (f"would change: {len(changes)} packages" if changes else "is in sync"))
+    click.echo(f"{env}: {venv} " + (f"would change: {count(len(changes), 'package')}" if changes else "is in sync"))
     for change in changes:
         versions = [change.before, change.after] if change.action == "replace" else [change.after or change.before]
         click.echo(f"  {_SIGNS[change.action]} {change.name} {' → '.join(versions)}")

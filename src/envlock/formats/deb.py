@@ -202,17 +202,19 @@ class _Inflated:
         self._left = size
         self._decompressor = decompressor
         self._buffer = b""
+        self._at = 0
 
     def read(self, size: int) -> bytes:
-        while not self._buffer:
+        while self._at == len(self._buffer):
             if self._decompressor.eof:
                 return b""
             raw = self._file.read(min(_CHUNK, self._left))
             self._left -= len(raw)
-            self._buffer = self._decompressor.decompress(raw, _CHUNK)
+            self._buffer, self._at = self._decompressor.decompress(raw, _CHUNK), 0
             if not raw and not self._buffer:
                 if isinstance(self._decompressor, _Stored) and not self._left:
                     return b""
                 raise EOFError("it is cut short")
-        piece, self._buffer = self._buffer[:size], self._buffer[size:]
+        piece = self._buffer[self._at : self._at + size]
+        self._at += len(piece)
         return piece

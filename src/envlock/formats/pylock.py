@@ -17,7 +17,7 @@ import msgspec
 
 from envlock.errors import EnvlockError, UsageError
 from envlock.formats.lock_digests import TABLE, check_digests, digests_of
-from envlock.model.artifact import Build, Wheel
+from envlock.model.artifact import Build, PackageName, Version, Wheel
 from envlock.model.hardware import Facts, HardwareClass
 from envlock.model.lock import (
     LAYER_SPEC,
@@ -312,8 +312,8 @@ def _convert_package(row: Mapping[str, Any]) -> Package:
     table = msgspec.convert(row["tool"]["envlock"], _PackageTable)
     digests = {entry.name: entry for entry in table.wheels}
     return Package(
-        name=row["name"],
-        version=row["version"],
+        name=msgspec.convert(row["name"], PackageName),
+        version=msgspec.convert(row["version"], Version),
         marker=row.get("marker"),
         wheels=tuple(_convert_wheel(wheel, digests[wheel["name"]]) for wheel in row["wheels"]),
         build=table.build,

@@ -40,6 +40,7 @@ _SCHEMES: dict[str, Scheme] = {
     "data": "data",
     "headers": "headers",
 }
+_METADATA_LIMIT = 1 << 24
 _UNHASHED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _STANDARD = str.maketrans("-_", "+/")
 """From the URL-safe alphabet of RECORD (RFC 4648, 5) to the one that binascii reads."""
@@ -65,7 +66,7 @@ class WheelEntry(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     """Inside the scheme."""
     sha256: str | None
-    """Hex, from RECORD; None for RECORD itself and its signatures."""
+    """Hex, from RECORD, but for a METADATA that RECORD is wrong of; None for RECORD itself and its signatures."""
 
 
 class EntryPoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,11 +231,12 @@ class WheelFile:
             sha256, size = rows.pop(name)
             if sha256 is None:
                 self._refuse(f"RECORD gives no sha256 for {name!r}", record=True)
-            if size is not None and size != self._infos[name].file_size:
-                self._refuse(
-                    f"RECORD gives {name!r} {size} bytes, the archive {self._infos[name].file_size}", record=True
-                )
-            entries.append(self._place(self._infos[name], sha256))
+            info = self._infos[name]
+            if size is not None and size != info.file_size:
+                if name != f"{self.dist_info}/METADATA" or info.file_size > _METADATA_LIMIT:
+                    self._refuse(f"RECORD gives {name!r} {size} bytes, the archive {info.file_size}", record=True)
+                sha256 = self._sha256_of(info)
+            entries.append(self._place(info, sha256))
         if rows:
             self._refuse(f"RECORD lists {min(rows)!r}, which is not in the archive", record=True)
         targets: dict[tuple[str, str], str] = {}
@@ -243,6 +245,16 @@ class WheelFile:
             if other != entry.name:
                 self._refuse(f"entries {other!r} and {entry.name!r} install to the same path")
         return tuple(entries)
+
+    def _sha256_of(self, info: zipfile.ZipInfo) -> str:
+        """Hash a METADATA of another size than RECORD gives.
+
+        PyTorch 1.8.1 to 1.12.1 and its companions were published so: the local version was cut out of METADATA alone.
+        """
+        digest = hashlib.sha256()
+        for chunk in self._inflate(self._place(info, None), check_sha256=False):
+            digest.update(chunk)
+        return digest.hexdigest()
 
     def _place(self, info: zipfile.ZipInfo, sha256: str | None) -> WheelEntry:
         scheme, path = self._scheme(info.filename)

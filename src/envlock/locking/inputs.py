@@ -20,6 +20,8 @@ from envlock.model.manifest import Environment, Manifest
 from envlock.model.reference import is_reference
 
 _URL = re.compile(r"[a-z+]+://[^\s\"]+")
+_PLACE = re.compile(r"""(?:(?<![^\s="])|(?<=-[fi]))(?:file:|/|[A-Za-z]:[/\\])[^\s"]+""")
+"""A folder or file of one machine, where an index or a requirement begins with it."""
 LIST = "; "
 """Between the requirements of one input; `canonical_requirement` leaves none inside them."""
 
@@ -62,14 +64,17 @@ def normalised_inputs(
         inputs["image"] = _json({key: image[key] for key in kept} | {"os-packages": sorted(image["os-packages"])})
         if not is_reference(environment.image.base):
             inputs["recipe"] = recipe_digest(environment.image.base)
+    for name, text in inputs.items():
+        if name in ("requirements", "constraints", "overrides") or name.startswith(("from ", "index ")):
+            inputs[name] = _PLACE.sub(_unnamed("path-"), text)
     if environment.urls == "omit":
-        inputs = {name: _URL.sub(_unnamed, text) for name, text in inputs.items()}
+        inputs = {name: _URL.sub(_unnamed("url-"), text) for name, text in inputs.items()}
     return inputs
 
 
-def _unnamed(url: re.Match[str]) -> str:
-    """Stand in for a URL in a lock that names no host."""
-    return "url-" + hashlib.sha256(url[0].encode()).hexdigest()[:16]
+def _unnamed(kind: str) -> Callable[[re.Match[str]], str]:
+    """Return what stands in for a URL in a lock that names no host, and for a path in any lock."""
+    return lambda found: kind + hashlib.sha256(found[0].encode()).hexdigest()[:16]
 
 
 def _requirements(rows: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +18,7 @@ from envlock.model.edges import Archives
 _INDEX_LIMIT = 1 << 26
 """Compressed bytes of one index; Debian's largest has 10 MB."""
 _TEXT_LIMIT = 1 << 28
+_PIECE = 1 << 18
 _PRIORITIES = ("required", "important", "standard", "optional")
 """Debian policy 2.5; apt prefers among providers by them."""
 
@@ -47,6 +49,15 @@ class Candidate(Present, frozen=True, kw_only=True):
     deb: Deb
 
 
+class _Place(NamedTuple):
+    """A version of a package, and where its stanza stands in the text of all."""
+
+    version: str
+    archive: str
+    start: int
+    size: int
+
+
 class PackageIndex:
     """What the suites of one architecture offer: the highest version of each package, first suite first."""
 
@@ -55,14 +66,18 @@ class PackageIndex:
 
         Raises ValueError for a stanza without the fields that every package has.
         """
-        self._best: dict[str, tuple[str, str, bytes]] = {}
+        self._best: dict[str, _Place] = {}
+        # One block for all stanzas: tens of thousands of their own would leave the heap in holes once they are gone.
+        self._text = bytearray()
         for archive, stanza in stanzas:
             name, version = _field(stanza, b"Package"), _field(stanza, b"Version")
             best = self._best.get(name)
-            if best is None or version_key(version) > version_key(best[0]):
-                self._best[name] = (version, archive, stanza)
+            if best is None or version_key(version) > version_key(best.version):
+                self._best[name] = _Place(version, archive, len(self._text), len(stanza))
+                self._text += stanza
         self._providers: dict[str, list[str]] = {}
-        for name, (_, _, stanza) in self._best.items():
+        for name in self._best:
+            stanza = self.stanza(name)
             if b"\nProvides:" in stanza:
                 for (provided,) in relations(_field(stanza, b"Provides")):
                     self._providers.setdefault(provided.name, []).append(name)
@@ -86,7 +101,8 @@ class PackageIndex:
 
     def stanza(self, name: str) -> bytes:
         """Return the entry of a package; KeyError where there is none."""
-        return self._best[name][2]
+        place = self._best[name]
+        return bytes(memoryview(self._text)[place.start : place.start + place.size])
 
     def providers(self, relation: Relation) -> Iterator[Candidate]:
         """Iterate over what satisfies a relation: the package of that name, then providers by priority and name."""
@@ -100,7 +116,7 @@ class PackageIndex:
                 yield candidate
 
     def _rank(self, name: str) -> int:
-        stanza = self._best[name][2]
+        stanza = self.stanza(name)
         priority = _field(stanza, b"Priority") if b"\nPriority:" in stanza else "optional"
         return _PRIORITIES.index(priority) if priority in _PRIORITIES else len(_PRIORITIES)
 
@@ -111,9 +127,9 @@ class PackageIndex:
         return self._candidates[name]
 
     def _parsed(self, name: str) -> Candidate:
-        version, archive, stanza = self._best[name]
+        version, archive = self._best[name].version, self._best[name].archive
         try:
-            fields = paragraph(stanza.decode("utf-8"))
+            fields = paragraph(self.stanza(name).decode("utf-8"))
             return Candidate(
                 name=name,
                 version=version,
@@ -201,10 +217,10 @@ def _where(release: Release, listed: IndexFile) -> str:
 
 
 def _split(raw: bytes) -> Iterator[bytes]:
-    """Inflate an index and cut it at empty lines, a few MiB at a time."""
+    """Inflate an index and cut it at empty lines, a piece at a time."""
     decompressor = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=1 << 27)
     rest, total = b"", 0
-    chunk = decompressor.decompress(raw, 1 << 22)
+    chunk = decompressor.decompress(raw, _PIECE)
     while True:
         total += len(chunk)
         if total > _TEXT_LIMIT:
@@ -215,7 +231,7 @@ def _split(raw: bytes) -> Iterator[bytes]:
             break
         if decompressor.needs_input:
             raise ValueError("it ends early")
-        chunk = decompressor.decompress(b"", 1 << 22)
+        chunk = decompressor.decompress(b"", _PIECE)
     if rest.strip():
         yield rest
 

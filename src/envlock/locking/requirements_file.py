@@ -11,7 +11,7 @@ from envlock.errors import UsageError
 _COMMENT = re.compile(r"(^|\s+)#.*$", re.MULTILINE)
 _INCLUDE = re.compile(r"(-r|-c|--requirement|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(\S+)")
 _HASH = re.compile(r"\s+--hash[=\s]\S+")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
 def included_files(text: str) -> list[str]:

@@ -13,6 +13,11 @@ FileName = Annotated[str, msgspec.Meta(pattern=r"^(?!\.{1,2}\Z)[^/\\\x00-\x1f]+\
 RelativePath = Annotated[str, msgspec.Meta(pattern=r"^(?!(.*/)?\.{0,2}(/|\Z))[^\\\x00-\x1f]+\Z")]
 """A path below some folder that stays there: no empty component, no `.`, no `..`."""
 
+Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.!+~:_-]+\Z")]
+"""Of a Python or Debian package: nothing that a shell, a URL or a file name reads otherwise."""
+PackageName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.+-]*\Z")]
+"""Of a Python project, normalised, or of a Debian package."""
+
 
 class Wheel(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """One wheel of a locked package (PEP 751, packages.wheels), with envlock's own digests of what is inside.
@@ -44,8 +49,8 @@ class Sdist(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
 class Requirement(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """An exact wheel in the environment of a build (PEP 518 build requirement, resolved)."""
 
-    name: str
-    version: str
+    name: PackageName
+    version: Version
     file: FileName
     size: int
     sha256: Sha256
@@ -63,9 +68,9 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
 class Deb(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """One Debian binary package, found again by pool path and sha256 on any mirror of its archive."""
 
-    name: str
-    version: str
-    architecture: str
+    name: PackageName
+    version: Version
+    architecture: PackageName
     archive: str
     """`debian` or `debian-security`: the last component of a mirror's URL."""
     path: RelativePath

@@ -71,7 +71,7 @@ class Archives(Protocol):
     """Debian archives, wherever this machine fetches them from."""
 
     def index(self, archive: str, path: str, *, limit: int) -> bytes:
-        """Return a small file below an archive's root whole; UsageError (`no-archive`, `mirror-failed`)."""
+        """Return a small file below an archive's root whole; UsageError (`no-debian-source`, `not-found`, …)."""
 
     def deb(self, deb: Deb, destination: Path, progress: Task) -> None:
         """Stream a package to `destination`; UsageError (`deb-gone`), IntegrityError on another sha256."""

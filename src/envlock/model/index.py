@@ -64,11 +64,6 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     """Where they were read: `envlock.toml`, `uv.toml`, `pip.conf`, `the environment`; for messages."""
 
     @property
-    def configured(self) -> bool:
-        """Whether this machine or the manifest names any index: PyPI itself is then asked only if it is among them."""
-        return bool(self.entries)
-
-    @property
     def pinned(self) -> dict[str, Index]:
         """The index of each project that comes from one index alone, by normalised name; sorted."""
         from packaging.utils import canonicalize_name
@@ -100,7 +95,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         origin = url_origin(url)
         if origin in hidden or (hidden and origin not in named):
             return None
-        return without_login(url)
+        return redact(url)
 
 
 def url_origin(url: str) -> tuple[str, str, int | None]:
@@ -108,6 +103,12 @@ def url_origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(scheme)
+
+
+def redact(url: str) -> str:
+    """Return a URL without user name and password, query or fragment, fit for messages, logs and locks."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def without_login(url: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from envlock.model.artifact import Build, Deb, Suite, Wheel
+from envlock.model.artifact import Build, Deb, PackageName, Suite, Version, Wheel
 from envlock.model.hardware import Facts, HardwareClass
 from envlock.model.platform import Platform
 
@@ -31,9 +31,9 @@ THREAD_VARIABLES = (
 class Package(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """A distribution at one version, with one wheel for each platform it is installed on."""
 
-    name: str
+    name: PackageName
     """Normalised (PEP 503)."""
-    version: str
+    version: Version
     marker: str | None = None
     wheels: tuple[Wheel, ...]
     build: Build | None = None

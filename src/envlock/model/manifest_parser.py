@@ -21,6 +21,8 @@ from envlock.model.manifest import FILENAME, Environment, Manifest
 from envlock.model.manifest_rules import check_environment, check_indexes, check_parts
 from envlock.model.names import ENVIRONMENT
 
+_NUMBERS = ("Expected `str`, got `float`", "Expected `str`, got `int`")
+"""What msgspec says of `python = 3.9`."""
 _CONFLICT = re.compile(rb"^(<{7}|>{7})( .*)?\r?$", re.MULTILINE)
 
 
@@ -140,7 +142,24 @@ def _convert(table: Any, kind: type[_Record], where: str, key: str) -> _Record:
     except msgspec.ValidationError as error:
         what, _, at = str(error).partition(" - at ")
         path = key + at.strip("`").removeprefix("key in ").removeprefix("$")
-        raise UsageError("bad-manifest", what + ".", where=f"{where}: {path.removeprefix('.')}") from None
+        raise UsageError(
+            "bad-manifest",
+            what + ".",
+            where=f"{where}: {path.removeprefix('.')}",
+            expected=_choices(kind, at.strip("`").removeprefix("$.")) if what.startswith("Invalid enum value") else "",
+            hint="Put it in quotes." if what.startswith(_NUMBERS) else "",
+        ) from None
+
+
+def _choices(kind: type[msgspec.Struct], path: str) -> str:
+    """Return what a field, named by its path of keys, may be."""
+    name, _, rest = path.partition(".")
+    types = [field.type for field in msgspec.structs.fields(kind) if field.encode_name == name]
+    options = [option for type_ in types for option in (type_, *typing.get_args(type_))]
+    if rest:
+        return next((_choices(option, rest) for option in options if _is_record(option)), "")
+    found = [value for option in options if typing.get_origin(option) is typing.Literal for value in option.__args__]
+    return "one of: " + ", ".join(sorted(map(str, found))) if found else ""
 
 
 def _check_keys(table: Any, kind: type[msgspec.Struct], where: str, key: str) -> None:

@@ -93,8 +93,7 @@ def _one_build(builds: Sequence[Build]) -> Build | None:
 
 
 def _wheel(row: Selected, digests: Digests, environment: Environment, indexes: Indexes) -> Wheel:
-    url = _plain_url(row.url) if environment.urls == "record" and row.url is not None else None
-    url = indexes.recorded_url(url) if url is not None else None
+    url = indexes.recorded_url(row.url) if environment.urls == "record" and row.url is not None else None
     return Wheel(
         name=row.name,
         size=digests.size,
@@ -105,11 +104,3 @@ def _wheel(row: Selected, digests: Digests, environment: Environment, indexes: I
         path=None if url is not None else f"wheels/{row.sha256[:16]}/{row.name}",
         upload_time=row.upload_time if url is not None else None,
     )
-
-
-def _plain_url(url: str) -> str:
-    """Return a URL without user name, password, query and fragment: no credential reaches a lock."""
-    from urllib.parse import urlsplit, urlunsplit
-
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
