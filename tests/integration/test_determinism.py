@@ -1,9 +1,10 @@
-"""One lock, one image: whoever builds it, wherever, with whatever settings."""
+"""One manifest, one lock, one image: whoever makes them, wherever, with whatever settings."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,92 @@ from tests.integration.project import Project
 pytestmark = pytest.mark.network
 
 ROOT = Path(__file__).parents[2]
+MANIFEST = """\
+[env.small]
+python = "3.11"
+dependencies = ["pyyaml==6.0.2", "docopt==0.6.2", "click<8.2"]
+as-of = "2025-01-01"
+platforms = ["linux/arm64", "linux/amd64"]
+hardware = ["lab", "laptop"]
+
+[env.small.image]
+base = "debian-bookworm-python3.11"
+os-packages = ["libsndfile1", "libgomp1"]
+
+[hardware.lab]
+cpu-level = ">=x86-64-v3"
+memory-gib = ">=64"
+
+[hardware.laptop]
+accelerator = { kind = "none" }
+"""
+"""With what a lock may hold: a package that has no wheel, two platforms, OS packages, classes of hardware, a date."""
+OTHER_ORDER = """\
+[hardware.laptop.accelerator]
+kind = "none"
+
+[hardware.lab]
+memory-gib = ">=64"
+cpu-level = ">=x86-64-v3"
+
+[env.small]
+image = { os-packages = ["libgomp1", "libsndfile1"], base = "debian-bookworm-python3.11" }
+hardware = ["laptop", "lab"]
+platforms = ["linux/amd64", "linux/arm64"]
+as-of = 2025-01-01
+dependencies = ["click < 8.2", "docopt == 0.6.2", "PyYAML == 6.0.2"]
+python = "3.11"
+"""
+AWAY = {
+    "TZ": "Pacific/Kiritimati",
+    "LC_ALL": "tr_TR.UTF-8",
+    "USER": "somebody",
+    "PYTHONHASHSEED": "7",
+    "SOURCE_DATE_EPOCH": "1",
+    "CFLAGS": "-O0",
+    "UV_RESOLUTION": "lowest",
+    "UV_EXCLUDE_NEWER": "2024-01-01",
+}
+"""What a machine may be set up with."""
+
+
+@pytest.fixture(scope="module")
+def locked(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with the whole manifest, locked."""
+    project = Project(tmp_path_factory.mktemp("locked"), MANIFEST, cache=built.cache)
+    project.ok("lock")
+    return project
+
+
+@pytest.fixture(scope="module")
+def other_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A CPython 3.13 with envlock's dependencies."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [str(path) for path in sorted(pyenv.glob("3.13.*/bin/python3.13"))] + ["python3.13"]
+    python = next((path for path in found if runs(path)), None)
+    if python is None:
+        pytest.skip("no CPython 3.13 on this machine")
+    return interpreter(tmp_path_factory.mktemp("python") / "venv", python)
+
+
+def lock_of(project: Project, *command: str, environment: dict[str, str] | None = None) -> str:
+    """Lock from nothing and return the text, for a difference to be shown."""
+    done = project.run_command(*command, "-m", "envlock", "lock", environment=environment)
+    assert done.code == 0, done.err
+    return project.lock_path().read_text("utf-8")
+
+
+def test_lock_knows_nothing_of_the_machine(locked: Project, other_python: str, tmp_path: Path) -> None:
+    """Time zone, locale, home, user, host name, umask, hash seed, one CPU, another CPython, tools' settings and the
+    order of the manifest do not reach the lock.
+    """
+    project = Project(tmp_path / "a folder ü", OTHER_ORDER, cache=locked.cache)
+    (project.folder / "uv.toml").write_text('resolution = "lowest"\nprerelease = "allow"\n', "utf-8")
+    shell = f'hostname elsewhere; umask 077; exec taskset -c 0 {other_python} "$@"'
+    command = ["unshare", "--map-root-user", "--uts", "sh", "-c", shell, "sh"]
+    found = lock_of(project, *command, environment=AWAY | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT / "src")})
+    assert found == locked.lock_path().read_text("utf-8")
+    assert stat.S_IMODE(project.lock_path().stat().st_mode) == 0o644
 
 
 def elsewhere(built: Project, folder: Path) -> Project:
@@ -78,7 +165,7 @@ def test_altered_root_is_unpacked_again(built: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_unprivileged_user(built: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_unprivileged_user(built: Project) -> None:
     """A user without any privilege builds the same image as root."""
     folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/envlock-user.XXXXXX"], text=True).strip())
     try:
@@ -96,17 +183,11 @@ def test_unprivileged_user(built: Project, tmp_path_factory: pytest.TempPathFact
         subprocess.run(["rm", "-rf", folder], check=True)
 
 
-def test_another_python(built: Project, tmp_path: Path) -> None:
+def test_another_python(built: Project, other_python: str, tmp_path: Path) -> None:
     """CPython 3.13 builds the same image as the interpreter of this test."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [str(path) for path in sorted(pyenv.glob("3.13.*/bin/python3.13"))] + ["python3.13"]
-    python = next((path for path in found if runs(path)), None)
-    if python is None:
-        pytest.skip("no CPython 3.13 on this machine")
     project = elsewhere(built, tmp_path)
-    other = interpreter(tmp_path / "venv", python)
     settings = {"PYTHONPATH": str(ROOT / "src"), "LANG": "tr_TR.UTF-8"}
-    assert index_of(project, other, environment=settings) == index_of(built, sys.executable)
+    assert index_of(project, other_python, environment=settings) == index_of(built, sys.executable)
 
 
 def runs(python: str) -> bool:

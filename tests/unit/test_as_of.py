@@ -224,6 +224,11 @@ def test_dependencies_of_another_age_are_told() -> None:
         'next: as-of = "release" in [env.tf25], then `envlock lock`\n'
     )
     assert newer_text((), env="tf25") == ""
+    exempt = newer_text(newer, env="tf25", own={"protobuf", "keras"}, width=200)
+    assert exempt.endswith(
+        "next: as-of-packages of [env.tf25] exempts them, or -P did, which `envlock lock tf25 -U` undoes\n"
+    )
+    assert 'as-of = "release"' in newer_text(newer, env="tf25", own={"keras"}, width=200)
 
 
 def test_a_long_table_is_cut() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,7 +61,7 @@ class World:
         self.venv = folder / "project" / ".venv"
         self.venv.parent.mkdir()
 
-    def sync(self, installer: Recorder, *, reinstall: bool = False) -> int:
+    def sync(self, installer: Recorder, *, reinstall: bool = False, python: str | None = None) -> int:
         nothing = cast("Any", None)
         edges = Edges(
             resolver=nothing,
@@ -77,7 +80,7 @@ class World:
             AMD64,
             self.venv,
             folder=self.folder,
-            python=None,
+            python=python,
             installer=installer,
             edges=edges,
             reinstall=reinstall,
@@ -134,6 +137,17 @@ def test_another_python_is_kept_until_asked(world: World) -> None:
     assert local_venv.feature_of(world.venv) == "3.11"
 
 
+def test_an_interpreter_of_another_version(world: World) -> None:
+    """It is refused before there is an environment of it, and before one that is there is changed."""
+    for _ in range(2):
+        with pytest.raises(UsageError) as caught:
+            world.sync(Recorder(), python="3.8")
+        assert (caught.value.reference, caught.value.found) == ("other-python", "Python 3.8")
+        if not world.venv.exists():
+            world.sync(Recorder())
+    assert local_venv.feature_of(world.venv) == world.lock.lock.python
+
+
 def test_interrupted_sync_is_mended_by_the_next(world: World) -> None:
     """Files may be missing behind metadata that says they are there: everything is put back, once."""
     with pytest.raises(KeyboardInterrupt):
@@ -142,6 +156,24 @@ def test_interrupted_sync_is_mended_by_the_next(world: World) -> None:
     world.sync(installer)
     world.sync(installer)
     assert [reinstall for _, reinstall in installer.installed] == [True, False]
+
+
+def test_several_at_once(world: World) -> None:
+    """Two syncs of one environment work one after the other, and leave it finished."""
+    working, together = threading.Lock(), []
+
+    class Slow(Recorder):
+        def install(self, venv: Path, requirements: Sequence[str], wheels: Path, *, reinstall: bool = False) -> None:
+            together.append(not working.acquire(blocking=False))
+            time.sleep(0.05)
+            super().install(venv, requirements, wheels, reinstall=reinstall)
+            if not together[-1]:
+                working.release()
+
+    with ThreadPoolExecutor(2) as pool:
+        counts = list(pool.map(lambda _: world.sync(Slow()), range(2)))
+    assert (counts, together) == ([1, 1], [False, False])
+    assert not local_venv.unfinished_mark(world.venv).exists()
 
 
 def test_locked_package_from_elsewhere_is_replaced(world: World) -> None:

@@ -185,3 +185,12 @@ def test_a_requirement_is_never_an_option(uv: Uv, hostile: str, field: str) -> N
     """Names out of other tools' locks or of what is installed cannot tell uv where to look or what to read."""
     with pytest.raises(UsageError, match="bad-requirement"):
         uv.resolve(msgspec.structs.replace(WANTED, **{field: ("demo", hostile)}))
+
+
+def test_an_interpreter_that_is_not_there(uv: Uv, tmp_path: Path) -> None:
+    """A path is looked for as it is, and a version wherever interpreters are."""
+    for python, hint in ((str(tmp_path / "python3"), "Leave --python out"), ("3.99", "uv python install 3.99")):
+        with pytest.raises(UsageError, match="no-interpreter") as caught:
+            uv.make_venv(tmp_path / "venv", python)
+        assert hint in caught.value.hint
+    assert not (tmp_path / "venv").exists()

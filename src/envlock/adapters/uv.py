@@ -33,6 +33,7 @@ _KEPT = (
     "UV_SYSTEM_CERTS",
 )
 """How packages are reached; nothing that changes what is chosen, and no index: those are handed over."""
+_FEATURE = re.compile(r"3\.\d+")
 _SCRUBBED = re.compile(r"(UV|PIP|PYTHON|CONDA)(_.*)?|PYTHON[A-Z]+|VIRTUAL_ENV.*")
 
 
@@ -102,18 +103,21 @@ class Uv:
 
     def make_venv(self, venv: Path, python: str) -> None:
         """Make a virtual environment of CPython `python` (a feature version or an interpreter's path)."""
+        named = _FEATURE.fullmatch(python)
         arguments = ["venv", "--quiet", "--allow-existing", str(venv), "--python"]
         result = self._run([*arguments, python])
         if result.returncode != 0:
             # uv gives up at the first python3.x of PATH that does not run, such as pyenv's shim of an inactive version.
-            found = _interpreter(python)
+            found = _interpreter(python) if named else None
             result = self._run([*arguments, str(found)]) if found else result
         if result.returncode != 0:
             raise UsageError(
                 "no-interpreter",
                 f"No CPython {python} was found on this machine.",
                 found=failure(result.returncode, result.stderr).explanation.partition("\n")[0],
-                hint=f"Give its path with --python, or install it: uv python install {python}",
+                hint=f"Give its path with --python, or install it: uv python install {python}"
+                if named
+                else "Leave --python out: one is found by its version.",
             )
 
     def install(self, venv: Path, requirements: Sequence[str], wheels: Path, *, reinstall: bool = False) -> None:

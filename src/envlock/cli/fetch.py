@@ -17,7 +17,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--from",
     "source",
-    type=_FOLDER,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
     envvar="ENVLOCK_FETCH_FROM",
     metavar="DIR",
     help="Take everything from such a folder.",

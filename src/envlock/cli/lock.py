@@ -170,7 +170,8 @@ def _say(ctx: click.Context, name: str, locked: Locked, state: str) -> None:
     ]
     click.echo(f"{name}: {state}: " + ", ".join(part for part in parts if part))
     if not ctx.obj["quiet"]:
-        click.echo(newer_text(locked.newer, env=name, style=style_of(ctx), width=width()), nl=False, err=True)
+        newer = newer_text(locked.newer, env=name, own=lock.as_of_packages, style=style_of(ctx), width=width())
+        click.echo(newer, nl=False, err=True)
         if lock.as_of is not None:
             click.echo(undated_text(locked.undated), nl=False, err=True)
 

@@ -32,7 +32,8 @@ def initial_manifest(folder: Path, found: Surroundings, *, env: str, machine: tu
     if found.source is None and not found.requirements and not found.frameworks:
         raise UsageError(
             "nothing-to-lock",
-            "There is no requirements.txt, pyproject.toml, uv.lock or poetry.lock here, and no virtual environment.",
+            "There is no requirements.txt, pyproject.toml, uv.lock or poetry.lock here, and no virtual environment "
+            "with packages in it.",
             hint="Write what you need into requirements.txt, a line each, and run `envlock init` again.",
         )
     lines = ["# What `envlock lock` pins; `envlock add` and `envlock remove` edit it too.", "", f"[env.{env}]"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from envlock.model.as_of import Newer
 from envlock.report.style import Style, plain, wrapped
@@ -11,8 +11,13 @@ _MOST = 12
 _NAMED = 5
 
 
-def newer_text(rows: Sequence[Newer], *, env: str, style: Style = plain, width: int = 100) -> str:
-    """Return a table of dependencies uploaded over a year after the framework; empty where there are none."""
+def newer_text(
+    rows: Sequence[Newer], *, env: str, own: Collection[str] = (), style: Style = plain, width: int = 100
+) -> str:
+    """Return a table of dependencies uploaded over a year after the framework; empty where there are none.
+
+    `own` names those that have a cutoff of their own, which as-of of the environment does not reach.
+    """
     if not rows:
         return ""
     shown = rows[:_MOST]
@@ -25,10 +30,12 @@ def newer_text(rows: Sequence[Newer], *, env: str, style: Style = plain, width: 
         lines.append(f"  {row.package:<{names}}  {row.version:<{versions}}  {row.uploaded[:10]}  {after}")
     if len(rows) > _MOST:
         lines.append(style(f"  and {len(rows) - _MOST} more", "faint"))
-    advice = (
-        "It was never run with these when it was released, and may not even import. "
-        f'next: as-of = "release" in [env.{env}], then `envlock lock`'
+    step = (
+        f"as-of-packages of [env.{env}] exempts them, or -P did, which `envlock lock {env} -U` undoes"
+        if all(row.package in own for row in rows)
+        else f'as-of = "release" in [env.{env}], then `envlock lock`'
     )
+    advice = f"It was never run with these when it was released, and may not even import. next: {step}"
     return "\n".join([*lines, *wrapped(advice, "  ", width)]) + "\n"
 
 
