@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from envlock.errors import UsageError
+from envlock.locking.allowed_hashes import AllowedHash, allowed
 
 _COMMENT = re.compile(r"(^|\s+)#.*$", re.MULTILINE)
 _INCLUDE = re.compile(r"(-r|-c|--requirement|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(\S+)")
 _HASH = re.compile(r"\s+--hash[=\s]\S+")
+_PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\]\s*)?==\s*([^\s;,]+)[^,]*")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
@@ -46,6 +48,26 @@ def _written_out(path: Path, where: str, above: tuple[Path, ...], mark: str) -> 
         if inner.resolve() not in (*(one.resolve() for one in above), path.resolve()):
             constraint = found[1] in ("-c", "--constraint")
             yield from _written_out(inner, found[2], (*above, path), "-c " if constraint else mark)
+
+
+def requirement_hashes(path: Path, where: str) -> tuple[AllowedHash, ...]:
+    """Return the hashes that exact requirements of a file, and of those it includes, are given (`--hash`)."""
+    return tuple(dict.fromkeys(_requirement_hashes(path, where, ())))
+
+
+def _requirement_hashes(path: Path, where: str, above: tuple[Path, ...]) -> Iterator[AllowedHash]:
+    try:
+        lines = list(_lines(path.read_text("utf-8-sig")))
+    except (OSError, UnicodeDecodeError):
+        return  # `written_out` and the resolver say so
+    for line in lines:
+        found = _INCLUDE.fullmatch(line)
+        if found is not None and (path.parent / found[2]).resolve() not in above:
+            yield from _requirement_hashes(path.parent / found[2], where, (*above, path.resolve()))
+        pin = _PIN.fullmatch(_HASH.sub("", line).strip())
+        if pin is not None:
+            digests = [text.strip().removeprefix("--hash").lstrip("= \t") for text in _HASH.findall(line)]
+            yield from allowed(pin[1], pin[2], digests, where)
 
 
 def _lines(text: str) -> Iterator[str]:

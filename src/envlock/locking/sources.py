@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from envlock.errors import UsageError
+from envlock.locking.allowed_hashes import AllowedHash, hashes_of_poetry_lock, hashes_of_uv_lock
+from envlock.locking.requirements_file import requirement_hashes
 from envlock.model.manifest import Environment
 
 
@@ -26,6 +28,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()
     """Of those pyproject.toml."""
     extras: tuple[str, ...] = ()
+    hashes: tuple[AllowedHash, ...] = ()
 
 
 def read_sources(environment: Environment, folder: Path) -> Sources:
@@ -44,7 +47,7 @@ def read_sources(environment: Environment, folder: Path) -> Sources:
             case "pyproject.toml":
                 read = Sources(files=(path,), groups=environment.groups, extras=environment.extras)
             case _:
-                read = Sources(files=(path,))
+                read = Sources(files=(path,), hashes=requirement_hashes(path, name))
         sources = _both(sources, read)
     return sources
 
@@ -57,8 +60,10 @@ def _both(first: Sources, second: Sources) -> Sources:
 def _uv_lock(environment: Environment, path: Path, where: str) -> Sources:
     from envlock.locking.uv_lock import read_uv_lock
 
-    lock = read_uv_lock(read_toml(path, where), environment.groups, environment.extras, where)
-    return Sources(requirements=lock.roots, constraints=lock.pins, overrides=lock.overrides)
+    document = read_toml(path, where)
+    lock = read_uv_lock(document, environment.groups, environment.extras, where)
+    hashes = hashes_of_uv_lock(document, where)
+    return Sources(requirements=lock.roots, constraints=lock.pins, overrides=lock.overrides, hashes=hashes)
 
 
 def _poetry_lock(environment: Environment, path: Path, where: str) -> Sources:
@@ -70,6 +75,7 @@ def _poetry_lock(environment: Environment, path: Path, where: str) -> Sources:
     try:
         pins = poetry_pins(lock, environment.python)
         roots = poetry_roots(lock, pyproject, environment.groups, environment.extras, where)
+        hashes = hashes_of_poetry_lock(lock, where)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(
             "bad-requirements",
@@ -78,7 +84,7 @@ def _poetry_lock(environment: Environment, path: Path, where: str) -> Sources:
             found=str(error),
             hint="Run `poetry lock`.",
         ) from None
-    return Sources(requirements=roots, constraints=pins)
+    return Sources(requirements=roots, constraints=pins, hashes=hashes)
 
 
 def read_toml(path: Path, where: str) -> Mapping[str, Any]:

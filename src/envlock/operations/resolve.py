@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 from envlock.errors import UsageError
+from envlock.locking.allowed_hashes import check_hashes
 from envlock.locking.select import Selected
 from envlock.locking.sources import read_sources
 from envlock.model.as_of import Cutoffs
@@ -29,7 +30,7 @@ def resolve_all(
     """Return the one file of each package, for each platform. Pins of `kept` stay where they can.
 
     `resolve` answers for one platform, see `operations.builds`. Raises UsageError as it does, and `not-locked` for a
-    package to upgrade that is nowhere.
+    package to upgrade that is nowhere; IntegrityError (`hash-not-allowed`) for a file that the sources rule out.
     """
     sources = read_sources(environment, manifest.folder)
     resolutions = {}
@@ -53,6 +54,7 @@ def resolve_all(
         with progress.task(f"Resolving for {platform}"):
             resolutions[platform] = resolve(wanted)
     _check_upgrade(upgrade, kept, resolutions)
+    check_hashes(resolutions, sources.hashes)
     return resolutions
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from envlock.errors import UsageError
 from envlock.formats.pylock import wheels_of
 from envlock.model.artifact import Requirement, Wheel
 from envlock.model.lock import Lock, Package
@@ -61,11 +63,23 @@ class Wheels:
         package, _ = self._packages[wheel.sha256]
         if _is_built(package, wheel):
             return self._edges.artifacts.put(self._build_again(package, wheel), wheel.sha256, wheel.name)
+        url = self._usable_url(wheel)
+        if url is not None:
+            try:
+                return self._download(package, wheel, url)
+            except UsageError as error:
+                if error.reference != "not-found":
+                    raise
+            # The hash is the identity and the URL only a hint: the index may have the file elsewhere by now.
+            return self._download(package, wheel, self._locate([(package, wheel)])[wheel.sha256])
+        return self._download(package, wheel, self._located()[wheel.sha256])
+
+    def _download(self, package: Package, wheel: Wheel, url: str | None) -> Path:
         return download(
             wheel.name,
             wheel.sha256,
             wheel.size,
-            self._usable_url(wheel) or self._located().get(wheel.sha256),
+            url,
             f"{package.name} {package.version}",
             self._edges.downloads,
             self._edges.artifacts,
@@ -80,14 +94,19 @@ class Wheels:
         """Ask the indexes once for the URLs of all wheels that the lock gives no usable one for."""
         with self._locating:
             if self._urls is None:
-                pins = [
-                    (package.name, package.version, wheel.sha256)
-                    for package, wheel in self._packages.values()
-                    if self._usable_url(wheel) is None and not _is_built(package, wheel)
-                ]
-                with self._edges.progress.task("Asking the index for the locked files"):
-                    self._urls = locate(pins, self._lock, self._platform, self._edges.resolver, cutoff=None)
+                self._urls = self._locate(
+                    [
+                        (package, wheel)
+                        for package, wheel in self._packages.values()
+                        if self._usable_url(wheel) is None and not _is_built(package, wheel)
+                    ]
+                )
             return self._urls
+
+    def _locate(self, rows: Sequence[tuple[Package, Wheel]]) -> dict[str, str | None]:
+        pins = [(package.name, package.version, wheel.sha256) for package, wheel in rows]
+        with self._edges.progress.task("Asking the index for the locked files"):
+            return locate(pins, self._lock, self._platform, self._edges.resolver, cutoff=None)
 
     def _build_again(self, package: Package, wheel: Wheel) -> Path:
         locked = Requirement(
