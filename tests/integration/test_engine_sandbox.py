@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from envlock.adapters.allowed_sandbox import AllowedSandbox
 from envlock.adapters.engine import Engine
-from envlock.adapters.engine_sandbox import AllowedSandbox, EngineSandbox
+from envlock.adapters.engine_sandbox import EngineSandbox
 from envlock.errors import UnverifiableError, UsageError
 from envlock.locking.sdist import build_wheel
 from envlock.model.edges import Process, Sandbox

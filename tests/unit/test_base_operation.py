@@ -58,7 +58,7 @@ class World:
         self.edges = edges_with(
             archives=pool,
             artifacts=Cache(folder / "cache"),
-            registry=self.images,
+            registry=lambda: self.images,
             solver=lambda: self.solver,
             now=NOW,
         )

@@ -14,7 +14,7 @@ from envlock.model.manifest_parser import find_manifest
 from envlock.model.platform import Platform
 
 if TYPE_CHECKING:
-    from envlock.model.edges import Progress
+    from envlock.model.edges import Progress, Registry, Sandbox
     from envlock.model.index import Indexes
     from envlock.operations.edges import Edges
 
@@ -36,31 +36,40 @@ def edges_of(ctx: click.Context, manifest: Manifest | None = None) -> Edges:
 
 def wire(indexes: Indexes, progress: Progress, *, offline: bool = False) -> Edges:
     """Put every adapter where operations expect its edge."""
+    from envlock.adapters.allowed_sandbox import AllowedSandbox
     from envlock.adapters.apt import apt_here
     from envlock.adapters.bytecode import RootCompiler
     from envlock.adapters.cache import Cache
     from envlock.adapters.credentials import Credentials
     from envlock.adapters.debian import Mirrors
-    from envlock.adapters.engine import Engine
-    from envlock.adapters.engine_sandbox import AllowedSandbox, EngineSandbox
     from envlock.adapters.http import Http
     from envlock.adapters.pinned import PinnedPages
-    from envlock.adapters.registry import OciRegistry
-    from envlock.adapters.registry_session import Session
     from envlock.adapters.sandbox import NamespaceSandbox
     from envlock.adapters.uv import Uv
     from envlock.operations.edges import Edges
 
+    def registry() -> Registry:
+        from envlock.adapters.registry import OciRegistry
+        from envlock.adapters.registry_session import Session
+
+        return OciRegistry(Session(offline=offline))
+
+    def engine() -> Sandbox:
+        from envlock.adapters.engine import Engine
+        from envlock.adapters.engine_sandbox import EngineSandbox
+
+        return EngineSandbox(Engine())
+
     credentials = Credentials(indexes)
     downloads = Http(offline=offline, credentials=credentials, insecure_hosts=indexes.insecure_hosts)
-    sandbox = AllowedSandbox(NamespaceSandbox(), lambda: EngineSandbox(Engine()))
+    sandbox = AllowedSandbox(NamespaceSandbox(), engine)
     pages = PinnedPages(indexes, downloads)
     return Edges(
         resolver=Uv(offline=offline, indexes=indexes, credentials=credentials, pinned=pages),
         downloads=downloads,
         artifacts=Cache(),
         archives=Mirrors(downloads),
-        registry=OciRegistry(Session(offline=offline)),
+        registry=registry,
         solver=apt_here,
         sandbox=sandbox,
         compiler=lambda root, interpreter: RootCompiler(sandbox, root, interpreter),

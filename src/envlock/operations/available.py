@@ -100,6 +100,6 @@ def _base_images(lock: Lock, edges: Edges) -> Iterable[str]:
     reference = Reference.parse(lock.base.image.reference)
     for each in lock.base.image.manifests:
         try:
-            edges.registry.digest(reference.at(each.digest))
+            edges.registry().digest(reference.at(each.digest))
         except EnvlockError as error:
             yield f"{lock.base.image.reference} for {each.platform}: {error.what}"

@@ -64,7 +64,7 @@ def foundation_for(
         return Foundation(glibc=recipe.glibc, recipe=recipe, locked=locked if unchanged else None)
     reference = Reference.parse(image.base)
     pinned = _pinned(locked, image.base)
-    if same and not renew_os and pinned and (not renew_base or edges.registry.digest(reference) == pinned):
+    if same and not renew_os and pinned and (not renew_base or edges.registry().digest(reference) == pinned):
         return Foundation(glibc=locked.glibc, locked=locked) if locked else None
     pulled = _pull(environment, None if renew_base else pinned, edges)
     return Foundation(glibc=pulled.common.glibc, pulled=pulled)
@@ -236,7 +236,7 @@ def _recipe_for(manifest: Manifest, environment: Environment) -> Recipe:
 def _pull(environment: Environment, digest: str | None, edges: Edges) -> PulledBase:
     reference = environment.image.base if environment.image else ""
     platforms = image_platforms(environment.targets)
-    return pull_base(reference, environment.python, platforms, edges.registry, edges.progress, digest=digest)
+    return pull_base(reference, environment.python, platforms, edges.registry(), edges.progress, digest=digest)
 
 
 def _without_build_root(base: Base) -> Base:

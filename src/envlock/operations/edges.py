@@ -24,8 +24,8 @@ class Edges:
     compiler: Callable[[Path, str], AbstractContextManager[Compiler]]
     """Opens an interpreter (absolute path inside) of an unpacked root."""
     progress: Progress
-    registry: Registry
-    """Of base images."""
+    registry: Callable[[], Registry]
+    """Opens the registries of base images."""
     solver: Callable[[], Solver | None]
     """Finds this machine's apt; without it the built-in closure chooses Debian packages."""
     indexes: Indexes = field(default_factory=Indexes)

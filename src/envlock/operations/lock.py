@@ -21,7 +21,6 @@ from envlock.model.lock import Base, ImageConfig, Lock, Package
 from envlock.model.manifest import Environment, Manifest
 from envlock.model.platform import Platform, image_platforms
 from envlock.model.reference import is_reference
-from envlock.operations.base import base_for, foundation_for
 from envlock.operations.builds import Builds
 from envlock.operations.cutoff import cutoffs_for
 from envlock.operations.edges import Edges
@@ -48,15 +47,23 @@ def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, up
     environment = manifest.environment(name)
     kept = None if upgrade.everything else previous
     inputs = inputs_of(manifest, environment)
-    foundation = foundation_for(
-        manifest, environment, kept, inputs, edges, renew_base=upgrade.base, renew_os=upgrade.os
-    )
+    foundation = None
+    if environment.image is not None:
+        from envlock.operations.base import foundation_for
+
+        foundation = foundation_for(
+            manifest, environment, kept, inputs, edges, renew_base=upgrade.base, renew_os=upgrade.os
+        )
     glibc = foundation.glibc if foundation else DEFAULT_GLIBC
     bases: dict[bool, Base | None] = {}
 
     def base_of(sdists: Sequence[str]) -> Base | None:
         build = bool(sdists)
+        if foundation is None and not build:
+            return None
         if build not in bases:
+            from envlock.operations.base import base_for
+
             bases[build] = base_for(
                 manifest, environment, foundation, kept, sdists, edges, renew=upgrade.os or upgrade.base
             )
