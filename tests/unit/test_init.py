@@ -46,15 +46,16 @@ def test_old_framework_in_requirements(tmp_path: Path) -> None:
         'python = "3.9"                           # from .venv\n'
         'from = "requirements.txt"\n'
         'frameworks = { tensorflow = "==2.5.0" }  # what decides the results\n'
+        "dependencies = []\n"
         'as-of = "release"                        # releases after the framework\'s do not exist; '
         'or a date, or "none"\n'
+        "\n"
+        "[env.train.image]\n"
+        'base = "debian-bullseye-python3.9"       # what `envlock build` puts it on\n'
         "\n"
         "# [env.train.settings]\n"
         "# threads = 8\n"
         '# env = { PYTHONHASHSEED = "0" }\n'
-        "\n"
-        "[env.train.image]\n"
-        'base = "debian-bullseye-python3.9"       # what `envlock build` puts it on\n'
         "\n"
         "# This machine, as a class of hardware that environments may name.\n"
         "# [hardware.laptop]\n"

@@ -38,8 +38,8 @@ def initial_manifest(folder: Path, found: Surroundings, *, env: str, machine: tu
         )
     lines = ["# What `envlock lock` pins; `envlock add` and `envlock remove` edit it too.", "", f"[env.{env}]"]
     lines += _environment(found)
-    lines += ["", f"# [env.{env}.settings]", "# threads = 8", '# env = { PYTHONHASHSEED = "0" }']
     lines += _image(found.python, env)
+    lines += ["", f"# [env.{env}.settings]", "# threads = 8", '# env = { PYTHONHASHSEED = "0" }']
     name, hardware = machine
     lines += ["", "# This machine, as a class of hardware that environments may name.", f"# [hardware.{name}]"]
     lines += [f"# {line}" for line in _class(hardware)]
@@ -66,6 +66,9 @@ def _environment(found: Surroundings) -> Iterator[str]:
         yield "dependencies = ["
         yield from (f"    {json.dumps(text)}," for text in found.requirements)
         yield _row("]", f"as installed in {found.venv}; everything of it: envlock lock --from-venv {found.venv}")
+    else:
+        # There from the start, so that `add` writes here and not below whatever comments end the table.
+        yield "dependencies = []"
     if found.locked_elsewhere:
         yield _said("as-of", "none", f"{found.source} says which releases")
     elif found.frameworks and not found.pinned and not found.requirements:
