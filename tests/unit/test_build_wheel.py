@@ -198,6 +198,15 @@ def test_failing_build_shows_the_end_of_its_log(run: Callable[..., BuiltWheel], 
     assert "build-packages" in error.hint
 
 
+def test_a_build_that_never_stops_talking_is_ended(
+    run: Callable[..., BuiltWheel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hostile build cannot fill the disk with its log."""
+    monkeypatch.setattr("envlock.locking.sdist._LOG_LIMIT", 8)
+    with pytest.raises(UsageError, match="said more than 0 MiB, and was ended"):
+        run(PretendedRoot(makes()))
+
+
 def _without_a_wheel(work: Path, _: object) -> str:
     return "demo-1.0-py3-none-any.whl"
 

@@ -42,7 +42,7 @@ _SCHEMES: dict[str, Scheme] = {
 }
 _METADATA_LIMIT = 1 << 24
 _UNHASHED = ("RECORD", "RECORD.jws", "RECORD.p7s")
-_STANDARD = str.maketrans("-_", "+/")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 """From the URL-safe alphabet of RECORD (RFC 4648, 5) to the one that binascii reads."""
 _NO_DOTS = r"(?!\.\.?(?:/|\Z))"
 _PLAIN = re.compile(rf"{_NO_DOTS}[^/\\\0:]+(?:/{_NO_DOTS}[^/\\\0]+)*")
@@ -413,7 +413,7 @@ def _sha256_hex(field: str) -> str | None:
     algorithm, _, digest = field.partition("=")
     if algorithm != "sha256":
         return None
-    raw = binascii.a2b_base64(digest.translate(_STANDARD) + "=" * (-len(digest) % 4))
+    raw = binascii.a2b_base64(digest.encode().translate(_STANDARD) + b"=" * (-len(digest) % 4))
     if len(raw) != 32:
         raise ValueError(f"{field!r} is not a sha256")
     return raw.hex()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.resources
 import json
 import os
-import shutil
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +39,8 @@ ENVIRONMENT = {
 _LEGACY_REQUIRES = ["setuptools>=40.8.0"]  # PEP 517, with pip's floor; that backend asks for wheel itself
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 _TAIL_LINES = 25
+_LOG_LIMIT = 1 << 26
+"""Bytes that one hook may say."""
 _TAIL_BYTES = 1 << 14
 _ANSWER_LIMIT = 1 << 20
 
@@ -218,6 +219,8 @@ class _Bench:
         finally:
             process.kill()
             process.wait()
+        if status is None:
+            raise shop.failure(f"{hook} said more than {_LOG_LIMIT >> 20} MiB, and was ended")
         if status != 0:
             raise shop.failure(f"{hook} ended with status {status}")
         try:
@@ -269,8 +272,8 @@ def _refuse_urls(requirements: Sequence[str], label: str) -> None:
         )
 
 
-def _record(process: Process, log: Path) -> int:
-    """Copy what a process says to the log until it ends; return its exit status.
+def _record(process: Process, log: Path) -> int | None:
+    """Copy what a process says to the log until it ends; return its exit status, or None where it says too much.
 
     run_hook.py sends everything to stdout, so that stderr holds what the interpreter says before and after it, which
     is less than a pipe takes.
@@ -279,9 +282,14 @@ def _record(process: Process, log: Path) -> int:
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdin.close()
+    left = _LOG_LIMIT
     with log.open("ab") as file, process.stdout, process.stderr:
-        shutil.copyfileobj(process.stdout, file)
-        shutil.copyfileobj(process.stderr, file)
+        for stream in (process.stdout, process.stderr):
+            while chunk := stream.read(1 << 16):
+                if len(chunk) > left:
+                    return None
+                left -= len(chunk)
+                file.write(chunk)
     return process.wait()
 
 
