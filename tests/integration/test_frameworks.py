@@ -23,6 +23,7 @@ JAX = """\
 [env.jax]
 python = "3.13"
 frameworks = { jax = ">=0.7" }
+as-of = "2026-11-01"
 image = { base = "debian-trixie-python3.13" }
 """
 TORCH = """\

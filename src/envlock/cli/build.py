@@ -78,6 +78,9 @@ def command(
         path = manifest.lock_path(name)
         lock_file = read_lock(path)
         look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="building")
+        table = manifest.environments[name].image
+        if table is not None and table.include:
+            click.secho("warning: include is not read yet: no project file is in the image", fg="yellow", err=True)
         image = build_image(
             lock_file,
             folder=path.parent,
