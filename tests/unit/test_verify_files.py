@@ -242,6 +242,25 @@ def test_bytecode_that_a_wheel_ships_is_no_alarm(tmp_path: Path) -> None:
     assert venv.verify(lock_of([wheel])).findings == ()
 
 
+@pytest.mark.parametrize("records", [True, False], ids=["wheel at hand", "wheel gone"])
+@pytest.mark.parametrize(
+    ("state", "code"), [("compiled anew", 0), ("gone", 0), ("altered", 4), ("altered, RECORD too", 4)]
+)
+def test_shipped_bytecode_is_judged_by_its_source(tmp_path: Path, state: str, code: int, records: bool) -> None:
+    """Python writes a .pyc anew where its source's time differs, which is no alarm; other code in it is one."""
+    shipped = {"demo/__init__.py": b"value = 1\n", "demo/__pycache__/__init__.cpython-311.pyc": bytes(40)}
+    wheel, venv = make_wheel(tmp_path, files=shipped), Venv(tmp_path / "venv")
+    venv.install(wheel)
+    cache = venv.site / "demo/__pycache__/__init__.cpython-311.pyc"
+    venv.bytecode = {cache.name: "differs" if "altered" in state else "same"}
+    cache.write_bytes(bytes(41))
+    if state == "gone":
+        cache.unlink()
+    if "RECORD" in state:
+        venv.rewrite_record(cache)
+    assert venv.verify(lock_of([wheel]), records=records).exit_code == code
+
+
 def test_altered_bytecode_is_an_integrity_failure(venv: Venv, wheel: Path) -> None:
     """A .pyc that runs other code than its proven source is named."""
     cache = venv.site / "demo/__pycache__/__init__.cpython-311.pyc"

@@ -129,6 +129,10 @@ def prove(
         paths = list(claim.payload(bytecode=bytecode))
         if proof.matches(paths, any_shebang=any_shebang, as_data=as_data):
             return proof.proven(paths, any_shebang=any_shebang)
+    paths = list(claim.payload(bytecode=True))
+    for any_shebang, as_data in product((False, True), (False, True)):
+        if proof.matches(paths, any_shebang=any_shebang, as_data=as_data, recompiled=True):
+            return proof.proven([p for p in paths if not p.endswith(".pyc")], any_shebang=any_shebang)
     spare = sorted(unclaimed)
     paths = [p for p in claim.payload() if p in environment.files]
     for extra in _repairs(paths, spare, distribution):
@@ -166,11 +170,20 @@ class _Attempt:
         self.site = posixpath.dirname(distribution.folder)
         self.known = known
 
-    def matches(self, paths: Iterable[str], *, any_shebang: bool, as_data: bool) -> bool:
-        """Tell whether these files have the wheel's `contents` digest."""
+    def matches(self, paths: Iterable[str], *, any_shebang: bool, as_data: bool, recompiled: bool = False) -> bool:
+        """Tell whether these files have the wheel's `contents` digest.
+
+        `recompiled`: a .pyc counts as RECORD says it was, for Python may have written it anew or somebody deleted it;
+        what is there now is judged by its source (bytecode-altered).
+        """
         rows = []
         for path in paths:
             file = self.files.get(path)
+            row = self.claim.rows[path] if recompiled and path.endswith(".pyc") else None
+            if row is not None and row.sha256 is not None and row.size is not None:
+                place = placed(path, self.site, self.layout, as_data=as_data)
+                rows += [Row(*place, row.sha256, row.size)] if place is not None else []
+                continue
             if file is None or file.problem or not file.sha256:
                 return False
             place = placed(path, self.site, self.layout, as_data=as_data)
