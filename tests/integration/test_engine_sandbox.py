@@ -12,9 +12,9 @@ from envlock.adapters.allowed_sandbox import AllowedSandbox
 from envlock.adapters.engine import Engine
 from envlock.adapters.engine_sandbox import EngineSandbox
 from envlock.errors import UnverifiableError, UsageError
+from envlock.locking.opening import Opening
 from envlock.locking.sdist import build_wheel
 from envlock.model.edges import Process, Sandbox
-from envlock.operations.fetch import fetch_selected
 from tests.integration.engine_fixture import engine  # noqa: F401 - a fixture
 from tests.integration.roots import edges, resolved, root_of
 from tests.integration.test_sdist import RECIPE, WANTED, builds
@@ -113,7 +113,7 @@ def test_a_c_extension_has_the_same_bytes(sandbox: Sandbox, tmp_path: Path) -> N
     import msgspec
 
     [row] = builds().resolve(msgspec.structs.replace(WANTED, requirements=("wrapt==1.12.1",), no_deps=True))
-    sdist = fetch_selected(row, edges().downloads, edges().artifacts, edges().progress)
+    sdist = Opening(edges().downloads, edges().artifacts, edges().progress).whole(row)
 
     def build(chosen: Sandbox, folder: Path) -> Any:
         return build_wheel(

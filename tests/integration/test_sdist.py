@@ -14,11 +14,11 @@ import pytest
 from envlock.errors import UsageError
 from envlock.formats.elf import read_elf
 from envlock.formats.wheel import open_wheel
+from envlock.locking.opening import Opening
 from envlock.locking.sdist import BuiltWheel, build_wheel
 from envlock.model.artifact import Requirement
 from envlock.model.edges import Resolution
 from envlock.operations.builds import Builds
-from envlock.operations.fetch import fetch_selected
 from tests.integration.roots import PLATFORM, edges, resolved, root_of
 
 pytestmark = pytest.mark.network
@@ -38,7 +38,7 @@ def build(name: str, version: str, destination: Path, *, base: Path | None = Non
     wanted = msgspec.structs.replace(WANTED, requirements=(f"{name}=={version}",), no_deps=True)
     [row] = builds().resolve(wanted)
     return build_wheel(
-        fetch_selected(row, edges().downloads, edges().artifacts, edges().progress),
+        Opening(edges().downloads, edges().artifacts, edges().progress).whole(row),
         name=name,
         version=version,
         root=root_of(RECIPE, build=True),

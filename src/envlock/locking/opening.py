@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from envlock.errors import UsageError
@@ -68,14 +69,38 @@ class Opening:
             return None
 
     def whole(self, row: Selected) -> Path:
-        """Return the file of a wheel, fetched where it is not at hand."""
-        with self._artifacts.lock(f"file-{row.sha256}"):
-            local = self.local(row)
-            if local is not None:
-                return local
-            if row.url is None:
-                raise UsageError("no-file", f"{row.name} has neither a URL nor a path.", where=row.package)
-            place = self._artifacts.place(row.sha256, row.name)
-            with self._progress.task(row.name, row.size, unit="bytes") as task:
-                self._downloads.download(row.url, place, sha256=row.sha256, size=row.size, progress=task)
-            return place
+        """Return a file, fetched where it is not at hand."""
+        local = self.local(row)
+        if local is not None:
+            return local
+        if row.url is None:
+            raise UsageError("no-file", f"{row.name} has neither a URL nor a path.", where=row.package)
+        return downloaded(row.name, row.sha256, row.size, row.url, self._downloads, self._artifacts, self._progress)
+
+
+def downloaded(
+    name: str,
+    sha256: str,
+    size: int | None,
+    url: str,
+    downloads: Downloads,
+    artifacts: Artifacts,
+    progress: Progress,
+) -> Path:
+    """Return a file of the cache, streamed there from `url` where it is missing."""
+
+    def bring(place: Path) -> None:
+        with progress.task(name, size, unit="bytes") as task:
+            downloads.download(url, place, sha256=sha256, size=size, progress=task)
+
+    return once(artifacts, sha256, name, bring)
+
+
+def once(artifacts: Artifacts, sha256: str, name: str, bring: Callable[[Path], None]) -> Path:
+    """Return a file of the cache, brought there by one thread of one process however many ask for it."""
+    with artifacts.lock(f"file-{sha256}"):
+        cached = artifacts.get(sha256, name)
+        if cached is None:
+            cached = artifacts.place(sha256, name)
+            bring(cached)
+        return cached

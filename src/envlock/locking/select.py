@@ -14,7 +14,6 @@ from packaging.pylock import PackageWheel, Pylock, PylockSelectError
 from envlock.errors import UsageError
 from envlock.formats.pylock import rfc3339
 from envlock.formats.tags import environment_of, target_tags
-from envlock.model.artifact import Wheel
 from envlock.model.lock import Package
 from envlock.model.platform import Platform
 
@@ -86,7 +85,7 @@ def assert_selects_back(
     Raises UsageError (`platforms-disagree`) naming the platform and what differs.
     """
     merged = _pylock([_row(package) for package in packages])
-    built = {wheel.sha256 for package in packages if package.build for wheel in package.wheels if _is_built(wheel)}
+    built = {wheel.sha256 for package in packages for wheel in package.wheels if package.built(wheel)}
     for platform, rows in resolutions.items():
         expected = {(row.package, row.version, "built" if row.kind == "sdist" else row.sha256) for row in rows}
         try:
@@ -110,10 +109,6 @@ def _row(package: Package) -> dict[str, Any]:
     wheels = [{"name": wheel.name, "path": wheel.name, "hashes": {"sha256": wheel.sha256}} for wheel in package.wheels]
     row = {"name": package.name, "version": package.version, "wheels": wheels}
     return row | ({"marker": package.marker} if package.marker else {})
-
-
-def _is_built(wheel: Wheel) -> bool:
-    return wheel.path is not None and wheel.path.startswith("built/")
 
 
 def _installed(pylock: Pylock, python: str, platform: Platform, glibc: str) -> list[tuple[PylockPackage, Any]]:

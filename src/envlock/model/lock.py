@@ -38,6 +38,10 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_
     wheels: tuple[Wheel, ...]
     build: Build | None = None
 
+    def built(self, wheel: Wheel) -> bool:
+        """Tell whether a wheel was built when it was locked; on another platform the same release may have one."""
+        return self.build is not None and wheel.path is not None and wheel.path.startswith("built/")
+
 
 class BaseManifest(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """The image of one platform inside a base from a registry."""

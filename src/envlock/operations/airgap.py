@@ -47,7 +47,7 @@ def artifacts_of(lock: Lock, platforms: Iterable[Platform]) -> tuple[Artifact, .
             found.add(Artifact(name=wheel.name, sha256=wheel.sha256, size=wheel.size))
             for row in _sources(package, wheel, platform):
                 found.add(Artifact(name=row.file, sha256=row.sha256, size=row.size))
-        for deb in _debs(lock, platform):
+        for deb in debs_of(lock, platform):
             found.add(Artifact(name=deb_name(deb), sha256=deb.sha256, size=deb.size))
     return tuple(sorted(found))
 
@@ -64,21 +64,21 @@ def fetch_all(lock: Lock, platforms: Sequence[Platform], *, folder: Path, edges:
         for package, wheel in wheels_of(lock, platform):
             for row in _sources(package, wheel, platform):
                 locked_requirements([row], lock, platform, edges)
-        debs = _debs(lock, platform)
+        debs = debs_of(lock, platform)
         if lock.base is not None and debs:
             archives = edges.archives.at(lock.base.suites)
             fetch_debs(debs, archives=archives, artifacts=edges.artifacts, progress=edges.progress)
     return found
 
 
-def _debs(lock: Lock, platform: Platform) -> Sequence[Deb]:
+def debs_of(lock: Lock, platform: Platform) -> Sequence[Deb]:
     """Return the Debian packages of an image, and of the root that its wheels were built in."""
     return lock.base.build_root_of(platform) if lock.base is not None and platform.is_linux else ()
 
 
 def _sources(package: Package, wheel: Wheel, platform: Platform) -> Iterator[Requirement]:
     """Yield what a wheel was built of, its sdist as if it were a wheel: nothing for one that an index has."""
-    if package.build is None or wheel.path is None or not wheel.path.startswith("built/"):
+    if package.build is None or not package.built(wheel):
         return
     yield from _inputs(package.name, package.version, package.build, platform)
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from envlock.errors import EnvlockError, UsageError
 from envlock.formats.pylock import wheels_of
-from envlock.model.artifact import Wheel
-from envlock.model.lock import Lock, Package
+from envlock.model.lock import Lock
 from envlock.model.platform import Platform
 from envlock.model.reference import Reference
+from envlock.operations.airgap import debs_of
 from envlock.operations.edges import Edges
-from envlock.operations.fetch import locate
+from envlock.operations.fetch import deb_name, locate
 
 _CONNECTIONS = 12
-_Question = Callable[[], str | None]
-"""Asks for one artifact: None where it can be had, else what is missing and why."""
+_Question = tuple[str, Callable[[], object]]
+"""What an artifact is called, and what raises EnvlockError where it cannot be had."""
 
 
 def unavailable(lock: Lock, edges: Edges) -> list[str]:
@@ -24,82 +26,62 @@ def unavailable(lock: Lock, edges: Edges) -> list[str]:
 
     Nothing is downloaded but the first byte of a file. Raises UsageError where an index cannot be asked at all.
     """
-    questions: dict[str, _Question] = {}
+    questions = [*_debs(lock, edges), *_base_images(lock, edges)]
     for platform in lock.platforms:
-        questions |= _wheels(lock, platform, edges)
+        questions += _wheels(lock, platform, edges)
     with edges.progress.task("Asking for every locked artifact", len(questions)) as task:
 
         def ask(question: _Question) -> str | None:
-            answer = question()
-            task.advance()
-            return answer
+            what, attempt = question
+            try:
+                attempt()
+            except EnvlockError as error:
+                return f"{what}: {error.what}"
+            finally:
+                task.advance()
+            return None
 
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            answers = list(pool.map(ask, questions.values()))
-    missing = {answer for answer in answers if answer is not None}
-    return sorted(missing | set(_debs(lock, edges)) | set(_base_images(lock, edges)))
+            return sorted({answer for answer in pool.map(ask, questions) if answer is not None})
 
 
-def _wheels(lock: Lock, platform: Platform, edges: Edges) -> dict[str, _Question]:
-    """Return a question for each file of one platform; those that the lock has no URL for are located at once."""
+def _wheels(lock: Lock, platform: Platform, edges: Edges) -> Iterator[_Question]:
+    """Yield a question for each file of one platform; those that the lock has no URL for are located at once."""
     rows = [row for row in wheels_of(lock, platform) if edges.artifacts.get(row[1].sha256, row[1].name) is None]
-    built = [(package, wheel) for package, wheel in rows if package.build is not None]
-    plain = [(package, wheel) for package, wheel in rows if package.build is None]
-    direct = [wheel for _, wheel in plain if wheel.url is not None and edges.indexes.may_use(wheel.url)]
-    elsewhere = [(package, wheel) for package, wheel in plain if wheel not in direct]
-    pins = [(package.name, package.version, wheel.sha256) for package, wheel in elsewhere]
-    urls = locate(pins, lock, platform, edges.resolver, cutoff=None)
-    sources = [(package.name, package.version, package.build.sdist.sha256) for package, _ in built if package.build]
-    urls |= locate(sources, lock, platform, edges.resolver, cutoff=lock.as_of)
-    questions: dict[str, _Question] = {wheel.sha256: _asked(wheel.name, wheel.url, edges) for wheel in direct}
-    questions |= {wheel.sha256: _asked(wheel.name, urls[wheel.sha256], edges) for _, wheel in elsewhere}
-    questions |= {sha256: _asked(name, urls[sha256], edges) for name, sha256 in _sdists(built)}
-    return questions
+    plain = [(package, wheel) for package, wheel in rows if not package.built(wheel)]
+    direct = {wheel.sha256: wheel.url for _, wheel in plain if wheel.url and edges.indexes.may_use(wheel.url)}
+    pins = [(package.name, package.version, wheel.sha256) for package, wheel in plain if wheel.sha256 not in direct]
+    urls = direct | locate(pins, lock, platform, edges.resolver, cutoff=None)
+    built = [(package, package.build.sdist) for package, wheel in rows if package.build and package.built(wheel)]
+    pins = [(package.name, package.version, sdist.sha256) for package, sdist in built]
+    urls |= locate(pins, lock, platform, edges.resolver, cutoff=lock.as_of)
+    names = {wheel.sha256: wheel.name for _, wheel in plain} | {sdist.sha256: sdist.name for _, sdist in built}
+    for sha256, name in names.items():
+        yield name, partial(_first_byte, urls[sha256], edges)
 
 
-def _sdists(built: Iterable[tuple[Package, Wheel]]) -> Iterable[tuple[str, str]]:
-    return [(package.build.sdist.name, package.build.sdist.sha256) for package, _ in built if package.build]
+def _first_byte(url: str | None, edges: Edges) -> None:
+    if url is None:
+        raise UsageError("gone", "this machine's indexes have no file with its sha256")
+    with contextlib.suppress(LookupError):  # a server that answers, but serves no ranges
+        edges.downloads.get_range(url, 0, 1)
 
 
-def _asked(name: str, url: str | None, edges: Edges) -> _Question:
-    def ask() -> str | None:
-        if url is None:
-            return f"{name}: this machine's indexes have no file with its sha256"
-        try:
-            edges.downloads.get_range(url, 0, 1)
-        except LookupError:
-            return None  # a server that answers, but serves no ranges
-        except UsageError as error:
-            return f"{name}: {error.what}"
-        return None
-
-    return ask
-
-
-def _debs(lock: Lock, edges: Edges) -> Iterable[str]:
+def _debs(lock: Lock, edges: Edges) -> Iterator[_Question]:
     if lock.base is None:
         return
     archives = edges.archives.at(lock.base.suites)
-    debs = {deb.sha256: deb for platform in lock.platforms for deb in lock.base.build_root_of(platform)}
-    missing = [deb for deb in debs.values() if edges.artifacts.get(deb.sha256, deb.path.rpartition("/")[2]) is None]
-
-    def ask(index: int) -> str | None:
-        try:
-            archives.ask(missing[index])
-        except EnvlockError as error:
-            return f"{missing[index].name} {missing[index].version}: {error.what}"
-        return None
-
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        yield from (answer for answer in pool.map(ask, range(len(missing))) if answer is not None)
+    debs = {deb.sha256: deb for platform in lock.platforms for deb in debs_of(lock, platform)}
+    for deb in debs.values():
+        if edges.artifacts.get(deb.sha256, deb_name(deb)) is None:
+            yield f"{deb.name} {deb.version}", partial(archives.ask, deb)
 
 
-def _base_images(lock: Lock, edges: Edges) -> Iterable[str]:
+def _base_images(lock: Lock, edges: Edges) -> Iterator[_Question]:
     if lock.base is None or lock.base.image is None:
         return
     reference = Reference.parse(lock.base.image.reference)
+    registry = edges.registry()
     for each in lock.base.image.manifests:
-        try:
-            edges.registry().digest(reference.at(each.digest))
-        except EnvlockError as error:
-            yield f"{lock.base.image.reference} for {each.platform}: {error.what}"
+        what = f"{lock.base.image.reference} for {each.platform}"
+        yield what, partial(registry.digest, reference.at(each.digest))

@@ -23,11 +23,10 @@ from envlock.locking.sdist import Requires, build_wheel
 from envlock.locking.select import Selected, select
 from envlock.model.artifact import Build, Requirement, Wheel
 from envlock.model.edges import BuildRefusedError, Metadata, MetadataUnknownError, Resolution
-from envlock.model.lock import Base, Lock, Package
+from envlock.model.lock import Base, Lock
 from envlock.model.platform import Platform
 from envlock.operations.edges import Edges
-from envlock.operations.fetch import fetch_selected
-from envlock.operations.rebuild import build_again
+from envlock.operations.rebuild import as_requirement, build_again
 from envlock.operations.roots import unpacked_root
 from envlock.operations.wheels import Wheels
 
@@ -71,6 +70,7 @@ class Builds:
         self._previous = previous
         self._folder = folder
         self._edges = edges
+        self._opening = Opening(edges.downloads, edges.artifacts, edges.progress)
         self._rebuild = rebuild
         self._made: dict[_Key, tuple[str | None, Built]] = {}
         """With the cutoff of what the build requires."""
@@ -186,25 +186,11 @@ class Builds:
         if wheel is None:
             return None
         if self._rebuild:
-            self._compare(package, package.build, wheel, platform)
+            again = build_again(
+                as_requirement(package, wheel), lock=self._previous, platform=platform, edges=self._edges
+            )
+            self._edges.artifacts.put(again, wheel.sha256, wheel.name)
         return Built(wheel, package.build)
-
-    def _compare(self, package: Package, build: Build, wheel: Wheel, platform: Platform) -> None:
-        assert self._previous is not None
-        path = build_again(
-            Requirement(
-                name=package.name,
-                version=package.version,
-                file=wheel.name,
-                size=wheel.size,
-                sha256=wheel.sha256,
-                build=build,
-            ),
-            lock=self._previous,
-            platform=platform,
-            edges=self._edges,
-        )
-        self._edges.artifacts.put(path, wheel.sha256, wheel.name)
 
     def _build(self, row: Selected, wanted: Resolution) -> Built:
         edges, platform = self._edges, wanted.platform
@@ -216,7 +202,7 @@ class Builds:
         base = locked.builder
         with self._once(row):
             built = build_wheel(
-                fetch_selected(row, edges.downloads, edges.artifacts, edges.progress),
+                self._opening.whole(row),
                 name=row.package,
                 version=row.version,
                 root=unpacked_root(base, platform, edges, build=True),
@@ -232,8 +218,7 @@ class Builds:
         selected = msgspec.structs.replace(
             row, kind="wheel", name=built.name, sha256=built.sha256, url=None, path=str(path)
         )
-        opening = Opening(edges.downloads, edges.artifacts, edges.progress)
-        digests = wheel_digests([selected], known={}, opening=opening)[built.sha256]
+        digests = wheel_digests([selected], known={}, opening=self._opening)[built.sha256]
         wheel = Wheel(
             name=built.name,
             size=digests.size,
@@ -292,7 +277,7 @@ class Builds:
             name, sha256 = wheel.name, wheel.sha256
             path = edges.artifacts.get(sha256, name) or self._obtained(row, asked.platform)
         else:
-            path = fetch_selected(row, edges.downloads, edges.artifacts, edges.progress)
+            path = self._opening.whole(row)
         size = path.stat().st_size
         exact = Requirement(name=row.package, version=row.version, file=name, size=size, sha256=sha256, build=build)
         return exact, path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from envlock.formats.contents import verify_wheel
 from envlock.formats.sha256 import file_sha256
 from envlock.formats.wheel import open_wheel
 from envlock.locking.digests import confirmation
-from envlock.locking.select import Selected
+from envlock.locking.opening import downloaded, once
 from envlock.model.artifact import Deb, Wheel
 from envlock.model.edges import Archives, Artifacts, Downloads, Progress, Resolution, Resolver
 from envlock.model.lock import Lock
@@ -87,14 +87,6 @@ DEFAULT_GLIBC = "2.28"
 """Assumed where no base says which, as by uv; a wheel that needs a newer one is not selected."""
 
 
-def fetch_selected(row: Selected, downloads: Downloads, artifacts: Artifacts, progress: Progress) -> Path:
-    """Return a file of a resolution that has just been made."""
-    if row.path is not None:
-        return artifacts.get(row.sha256, row.name) or artifacts.put(Path(row.path), row.sha256, row.name)
-    owner = f"{row.package} {row.version}"
-    return download(row.name, row.sha256, row.size, row.url, owner, downloads, artifacts, progress)
-
-
 def download(
     name: str,
     sha256: str,
@@ -115,22 +107,7 @@ def download(
             hint="Point UV_DEFAULT_INDEX at an index that has it, or put the file beside the lock. "
             "Without a network: envlock fetch --to DIR elsewhere, envlock fetch --from DIR here.",
         )
-
-    def bring(place: Path) -> None:
-        with progress.task(name, size, unit="bytes") as task:
-            downloads.download(url, place, sha256=sha256, size=size, progress=task)
-
-    return _once(artifacts, sha256, name, bring)
-
-
-def _once(artifacts: Artifacts, sha256: str, name: str, bring: Callable[[Path], None]) -> Path:
-    """Return a file of the cache, brought there by one thread of one process however many ask for it."""
-    with artifacts.lock(f"file-{sha256}"):
-        cached = artifacts.get(sha256, name)
-        if cached is None:
-            cached = artifacts.place(sha256, name)
-            bring(cached)
-        return cached
+    return downloaded(name, sha256, size, url, downloads, artifacts, progress)
 
 
 def check_contents(wheel: Wheel, path: Path, progress: Progress) -> None:
@@ -154,7 +131,7 @@ def fetch_debs(debs: Sequence[Deb], *, archives: Archives, artifacts: Artifacts,
     with progress.task("Fetching Debian packages", sum(deb.size for deb in missing), unit="bytes") as task:
 
         def fetch(deb: Deb) -> tuple[str, Path]:
-            return deb.sha256, _once(artifacts, deb.sha256, deb_name(deb), lambda place: archives.deb(deb, place, task))
+            return deb.sha256, once(artifacts, deb.sha256, deb_name(deb), lambda place: archives.deb(deb, place, task))
 
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             found.update(pool.map(fetch, missing))

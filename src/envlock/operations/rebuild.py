@@ -8,12 +8,24 @@ from pathlib import Path
 from envlock.errors import IntegrityError, UsageError
 from envlock.formats.tags import target_tags
 from envlock.locking.sdist import build_wheel
-from envlock.model.artifact import Build, Requirement
-from envlock.model.lock import Lock
+from envlock.model.artifact import Build, Requirement, Wheel
+from envlock.model.lock import Lock, Package
 from envlock.model.platform import Platform
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import download, locate
 from envlock.operations.roots import unpacked_root
+
+
+def as_requirement(package: Package, wheel: Wheel) -> Requirement:
+    """Return a locked wheel in the words of a build's requirements, which are built again just so."""
+    return Requirement(
+        name=package.name,
+        version=package.version,
+        file=wheel.name,
+        size=wheel.size,
+        sha256=wheel.sha256,
+        build=package.build,
+    )
 
 
 def build_again(wheel: Requirement, *, lock: Lock, platform: Platform, edges: Edges) -> Path:

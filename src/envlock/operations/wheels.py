@@ -9,12 +9,12 @@ from pathlib import Path
 
 from envlock.errors import UsageError
 from envlock.formats.pylock import wheels_of
-from envlock.model.artifact import Requirement, Wheel
+from envlock.model.artifact import Wheel
 from envlock.model.lock import Lock, Package
 from envlock.model.platform import Platform
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import at_hand, check_contents, download, locate
-from envlock.operations.rebuild import build_again
+from envlock.operations.rebuild import as_requirement, build_again
 
 _CONNECTIONS = 4
 
@@ -61,7 +61,7 @@ class Wheels:
 
     def _obtain(self, wheel: Wheel) -> Path:
         package, _ = self._packages[wheel.sha256]
-        if _is_built(package, wheel):
+        if package.built(wheel):
             return self._edges.artifacts.put(self._build_again(package, wheel), wheel.sha256, wheel.name)
         url = self._usable_url(wheel)
         if url is not None:
@@ -98,7 +98,7 @@ class Wheels:
                     [
                         (package, wheel)
                         for package, wheel in self._packages.values()
-                        if self._usable_url(wheel) is None and not _is_built(package, wheel)
+                        if self._usable_url(wheel) is None and not package.built(wheel)
                     ]
                 )
             return self._urls
@@ -109,17 +109,4 @@ class Wheels:
             return locate(pins, self._lock, self._platform, self._edges.resolver, cutoff=None)
 
     def _build_again(self, package: Package, wheel: Wheel) -> Path:
-        locked = Requirement(
-            name=package.name,
-            version=package.version,
-            file=wheel.name,
-            size=wheel.size,
-            sha256=wheel.sha256,
-            build=package.build,
-        )
-        return build_again(locked, lock=self._lock, platform=self._platform, edges=self._edges)
-
-
-def _is_built(package: Package, wheel: Wheel) -> bool:
-    """Tell whether a wheel was built when it was locked; on another platform the same release may have one."""
-    return package.build is not None and wheel.path is not None and wheel.path.startswith("built/")
+        return build_again(as_requirement(package, wheel), lock=self._lock, platform=self._platform, edges=self._edges)

@@ -130,7 +130,8 @@ def prove(
         if proof.matches(paths, any_shebang=any_shebang, as_data=as_data):
             return proof.proven(paths, any_shebang=any_shebang)
     paths = list(claim.payload(bytecode=True))
-    for any_shebang, as_data in product((False, True), (False, True)):
+    shipped = any(path.endswith(".pyc") for path in paths)
+    for any_shebang, as_data in product((False, True), (False, True)) if shipped else ():
         if proof.matches(paths, any_shebang=any_shebang, as_data=as_data, recompiled=True):
             return proof.proven([p for p in paths if not p.endswith(".pyc")], any_shebang=any_shebang)
     spare = sorted(unclaimed)
