@@ -26,10 +26,29 @@ def written_out(path: Path, where: str) -> list[str]:
 
     Raises UsageError (`no-requirements`) calling the file `where`.
     """
-    return sorted(set(_written_out(path, where, (), "")))
+    rows = set()
+    for mark, line in _walk(path, where, (), ""):
+        kept = _CREDENTIALS.sub("", _HASH.sub("", line))
+        rows.add(mark + (kept if kept.startswith("-") else canonical_requirement(kept)))
+    return sorted(rows)
 
 
-def _written_out(path: Path, where: str, above: tuple[Path, ...], mark: str) -> Iterator[str]:
+def requirement_hashes(path: Path, where: str) -> tuple[AllowedHash, ...]:
+    """Return the hashes that exact requirements of a file, and of those it includes, are given (`--hash`).
+
+    Raises UsageError (`no-requirements`) calling the file `where`.
+    """
+    rows: dict[AllowedHash, None] = {}
+    for _, line in _walk(path, where, (), ""):
+        pin = _PIN.fullmatch(_HASH.sub("", line).strip())
+        if pin is not None:
+            digests = [text.strip().removeprefix("--hash").lstrip("= \t") for text in _HASH.findall(line)]
+            rows |= dict.fromkeys(allowed(pin[1], pin[2], digests, where))
+    return tuple(rows)
+
+
+def _walk(path: Path, where: str, above: tuple[Path, ...], mark: str) -> Iterator[tuple[str, str]]:
+    """Yield (`-c ` for a constraint, line) of a file, its includes in place; those of each other end."""
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
@@ -41,33 +60,12 @@ def _written_out(path: Path, where: str, above: tuple[Path, ...], mark: str) -> 
     for line in _lines(text):
         found = _INCLUDE.fullmatch(line)
         if found is None:
-            kept = _CREDENTIALS.sub("", _HASH.sub("", line))
-            yield mark + (kept if kept.startswith("-") else canonical_requirement(kept))
+            yield mark, line
             continue
         inner = path.parent / found[2]
         if inner.resolve() not in (*(one.resolve() for one in above), path.resolve()):
             constraint = found[1] in ("-c", "--constraint")
-            yield from _written_out(inner, found[2], (*above, path), "-c " if constraint else mark)
-
-
-def requirement_hashes(path: Path, where: str) -> tuple[AllowedHash, ...]:
-    """Return the hashes that exact requirements of a file, and of those it includes, are given (`--hash`)."""
-    return tuple(dict.fromkeys(_requirement_hashes(path, where, ())))
-
-
-def _requirement_hashes(path: Path, where: str, above: tuple[Path, ...]) -> Iterator[AllowedHash]:
-    try:
-        lines = list(_lines(path.read_text("utf-8-sig")))
-    except (OSError, UnicodeDecodeError):
-        return  # `written_out` and the resolver say so
-    for line in lines:
-        found = _INCLUDE.fullmatch(line)
-        if found is not None and (path.parent / found[2]).resolve() not in above:
-            yield from _requirement_hashes(path.parent / found[2], where, (*above, path.resolve()))
-        pin = _PIN.fullmatch(_HASH.sub("", line).strip())
-        if pin is not None:
-            digests = [text.strip().removeprefix("--hash").lstrip("= \t") for text in _HASH.findall(line)]
-            yield from allowed(pin[1], pin[2], digests, where)
+            yield from _walk(inner, found[2], (*above, path), "-c " if constraint else mark)
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 
@@ -16,7 +17,9 @@ from envlock.locking.frameworks import FRAMEWORKS
 from envlock.locking.hardware import check_hardware
 from envlock.locking.opening import Opening
 from envlock.locking.select import Selected, assert_selects_back
+from envlock.locking.sources import read_sources
 from envlock.model.as_of import Cutoffs, Newer
+from envlock.model.edges import Resolution
 from envlock.model.lock import Base, ImageConfig, Lock, Package
 from envlock.model.manifest import Environment, Manifest
 from envlock.model.platform import Platform, image_platforms
@@ -78,17 +81,17 @@ def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, up
         rebuild=upgrade.rebuild,
     )
 
-    def resolve(cutoffs: Cutoffs) -> dict[Platform, list[Selected]]:
-        return resolve_all(manifest, environment, kept, upgrade, cutoffs, glibc, builds.resolve, edges.progress)
+    sources = read_sources(environment, manifest.folder)
 
-    def assume(cutoffs: Cutoffs) -> dict[Platform, list[Selected]]:
-        return resolve_all(manifest, environment, kept, upgrade, cutoffs, glibc, builds.assume, edges.progress)
+    def resolving(ask: Callable[[Resolution], list[Selected]], cutoffs: Cutoffs) -> dict[Platform, list[Selected]]:
+        return resolve_all(manifest, environment, sources, kept, upgrade, cutoffs, glibc, ask, edges.progress)
 
+    resolve = partial(resolving, builds.resolve)
     cutoffs = cutoffs_for(environment, kept, inputs, upgrade, glibc, resolve, edges)
     try:
         resolutions = resolve(cutoffs)
     except UsageError as error:
-        raise explained(error, environment, cutoffs, glibc, assume, edges) from None
+        raise explained(error, environment, cutoffs, glibc, partial(resolving, builds.assume), edges) from None
     cutoffs = settled(cutoffs, resolutions, environment.package_cutoffs)
     base = base_of(sorted({row.package for rows in resolutions.values() for row in rows if row.kind == "sdist"}))
     opening = Opening(edges.downloads, edges.artifacts, edges.progress)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from envlock.errors import UsageError
 from envlock.locking.allowed_hashes import check_hashes
 from envlock.locking.select import Selected
-from envlock.locking.sources import read_sources
+from envlock.locking.sources import Sources
 from envlock.model.as_of import Cutoffs
 from envlock.model.edges import Progress, Resolution
 from envlock.model.lock import Lock
@@ -20,6 +20,7 @@ from envlock.operations.upgrade import Upgrade
 def resolve_all(
     manifest: Manifest,
     environment: Environment,
+    sources: Sources,
     kept: Lock | None,
     upgrade: Upgrade,
     cutoffs: Cutoffs,
@@ -32,7 +33,6 @@ def resolve_all(
     `resolve` answers for one platform, see `operations.builds`. Raises UsageError as it does, and `not-locked` for a
     package to upgrade that is nowhere; IntegrityError (`hash-not-allowed`) for a file that the sources rule out.
     """
-    sources = read_sources(environment, manifest.folder)
     resolutions = {}
     for platform in environment.targets:
         wanted = Resolution(
