@@ -21,13 +21,20 @@ COMMANDS = {
     "remove": "Take requirements out of the manifest, and lock.",
     "lock": "Pin everything that decides a result, into lockfiles/.",
     "sync": "Make a local virtual environment match the lock.",
+    "run": "Run a command in the locked environment, or in its image.",
     "verify": "Prove that an environment or an image matches the lock.",
     "build": "Build the image that the lock determines.",
+    "push": "Publish the image of a lock, sending only what the registry lacks.",
+    "pull": "Bring the image of a lock from its registry, each byte checked.",
+    "tag": "Give an image in a registry another tag.",
+    "copy": "Copy an image between registries and layouts, its digest kept.",
+    "which": "Say which lock, environment and commit an image is of.",
     "diff": "Say what differs between two locks, what changes results first.",
     "rule": "Explain a rule of verify: what it checks, and why.",
     "merge-driver": "Merge locks in git by relocking.",
     "fetch": "Bring a lock's artifacts to this machine.",
     "export": "Write a lock in another tool's form.",
+    "cache": "Show, check and shrink what envlock keeps on this machine.",
 }
 
 

@@ -46,6 +46,10 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     size: int
     annotations: dict[str, str] = {}
     platform: OciPlatform | None = None
+    artifact_type: str | None = None
+    """Of a referrer in an index of referrers."""
+    urls: tuple[str, ...] = ()
+    """Where a foreign (non-distributable) layer is kept instead of the registry."""
 
     def __post_init__(self) -> None:
         if not _DIGEST.fullmatch(self.digest) or self.size < 0:
@@ -69,6 +73,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     config: Descriptor
     layers: tuple[Descriptor, ...]
     annotations: dict[str, str] = {}
+    artifact_type: str | None = None
+    """Of what is no image, such as an attestation."""
+    subject: Descriptor | None = None
+    """The manifest that this one is about (a referrer)."""
 
 
 class RootFs(msgspec.Struct, frozen=True, kw_only=True):

@@ -141,9 +141,14 @@ def _table(lock: Lock) -> Iterator[str]:
     if lock.facts != Facts():
         yield from _section("tool.envlock.facts", _said(msgspec.to_builtins(lock.facts)))
     if lock.image is not None:
-        yield from _section("tool.envlock.image", msgspec.to_builtins(lock.image))
+        image = msgspec.to_builtins(lock.image)
+        kept = {key: image[key] for key in ("bytecode", "threshold", "entrypoint")}
+        yield from _section("tool.envlock.image", kept | _said(image))
     if lock.base is not None:
-        yield from _section("tool.envlock.base", msgspec.to_builtins(lock.base))
+        base = msgspec.to_builtins(lock.base)
+        unless_empty = ("run", "run-layers")
+        kept = {key: value for key, value in base.items() if value or key not in unless_empty}
+        yield from _section("tool.envlock.base", kept)
 
 
 def _said(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class PlatformImage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished image of one or several platforms, with the files of its layers on this machine."""
+    """A finished image of one or several platforms, with the files of those layers that are on this machine."""
 
     lock_digest: str
     """64 hex digits."""
@@ -66,11 +66,16 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     platforms: tuple[PlatformImage, ...]
     """Sorted by platform."""
     files: dict[str, Path]
-    """Digest of each layer to its blob, verified."""
+    """Digest of each layer to its blob, verified; without those that are elsewhere, and were not needed here."""
+
+    source: str | None = None
+    """Of a project image: the digest of the project's files, 64 hex digits."""
 
     @property
     def tag(self) -> str:
-        """The tag that belongs to this lock alone."""
+        """The tag that belongs to this lock alone, or to this lock and these project files."""
+        if self.source is not None:
+            return f"lock-{self.lock_digest[:16]}-src-{self.source[:16]}"
         return f"lock-{self.lock_digest[:32]}"
 
     def of(self, platform: Platform) -> PlatformImage:
@@ -137,12 +142,15 @@ def annotations_of(lock_file: LockFile) -> dict[str, str]:
 
 def _execution(lock: Lock, labels: Mapping[str, str]) -> Execution:
     _, config = image_of(lock)
-    variables = {"LANG": "C.UTF-8", "PATH": _PATH, "VIRTUAL_ENV": f"/{PREFIX}"} | lock.settings.variables
+    own = {"LANG": "C.UTF-8", "PATH": _PATH, "VIRTUAL_ENV": f"/{PREFIX}"}
+    variables = own | config.env | lock.settings.variables
     return Execution(
         env=tuple(f"{name}={value}" for name, value in sorted(variables.items())),
         entrypoint=config.entrypoint or None,
-        cmd=None if config.entrypoint else ("python",),
+        cmd=config.cmd or (None if config.entrypoint else ("python",)),
         labels=dict(labels),
+        working_dir=config.workdir,
+        user=config.user,
     )
 
 

@@ -61,7 +61,10 @@ def normalised_inputs(
     if environment.image is not None:
         image = msgspec.to_builtins(environment.image)
         kept = ("base", "bytecode", "entrypoint", "os-packages")
-        inputs["image"] = _json({key: image[key] for key in kept} | {"os-packages": sorted(image["os-packages"])})
+        added = {key: image[key] for key in ("run", "cmd", "env", "workdir", "user") if image[key]}
+        inputs["image"] = _json(
+            {key: image[key] for key in kept} | {"os-packages": sorted(image["os-packages"])} | added
+        )
         if not is_reference(environment.image.base):
             inputs["recipe"] = recipe_digest(environment.image.base)
     for name, text in inputs.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
@@ -267,16 +267,47 @@ class Solver(Protocol):
 
 
 class Registry(Protocol):
-    """Registries of images, pulled from by reference (OCI distribution-spec 1.1)."""
+    """Registries of images, reached by reference (OCI distribution-spec 1.1). Safe to use from several threads.
+
+    Everything raises UsageError (`registry-denied`, `registry-failed`, `offline`) where the registry cannot be used.
+    """
 
     def digest(self, reference: Reference) -> str:
-        """Return the digest that a reference names now, without fetching what it names."""
+        """Return the digest that a reference names now, without fetching what it names; UsageError (`no-image`)."""
+
+    def find(self, reference: Reference) -> str | None:
+        """Return the digest that a reference names now, None where the registry has no such image."""
 
     def manifest(self, reference: Reference) -> tuple[bytes, str, str]:
         """Return an image index or manifest as (bytes, media type, digest), the digest verified.
 
-        Raises UsageError (`no-image`, `registry-denied`, `registry-failed`) and IntegrityError (`digest-mismatch`).
+        Raises UsageError (`no-image`) and IntegrityError (`digest-mismatch`).
         """
 
     def blob(self, reference: Reference, digest: str) -> Iterator[bytes]:
         """Yield a blob of the reference's repository in chunks; IntegrityError (`digest-mismatch`) at its end."""
+
+    def has_blob(self, reference: Reference, digest: str) -> bool:
+        """Tell whether the reference's repository has a blob, with HEAD."""
+
+    def mount(self, reference: Reference, digest: str, source: Reference) -> bool:
+        """Make a blob of another repository of the same registry one of this repository, without sending it.
+
+        False where the registry does not: another host, no such blob, no right to read it, or no such feature.
+        """
+
+    def upload(self, reference: Reference, digest: str, size: int, chunks: Callable[[], Iterator[bytes]]) -> None:
+        """Send a blob; `chunks` is called anew for each attempt.
+
+        Raises UsageError (`upload-refused`), IntegrityError (`digest-mismatch`) where the registry found other bytes.
+        """
+
+    def put_manifest(self, reference: Reference, raw: bytes, media_type: str) -> None:
+        """Put an index or manifest under the reference's tag or digest.
+
+        One with a `subject` becomes a referrer of it, also in registries without a referrers API, through the
+        fallback tag. Raises UsageError (`manifest-refused`).
+        """
+
+    def referrers(self, reference: Reference, artifact_type: str | None = None) -> bytes:
+        """Return an OCI index of what refers to the reference's digest; an empty one where nothing does."""

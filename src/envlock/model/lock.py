@@ -61,6 +61,19 @@ class BaseImage(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbi
     manifests: tuple[BaseManifest, ...]
 
 
+class RunLayer(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """What the `run` steps of an image changed on one platform, executed when they were locked: a layer's blob."""
+
+    platform: str
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    """Of the blob."""
+    diff_id: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    """Of the blob, in bytes."""
+    path: Annotated[str, msgspec.Meta(pattern=r"^built/[0-9a-f]{16}/[a-z0-9._-]+\Z")]
+    """Relative to the lock, where a team that keeps it in git has it."""
+
+
 class BuildRoot(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """Where source distributions are built for a base from a registry: the packages of a recipe like it."""
 
@@ -91,6 +104,10 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unk
     """Beyond `packages`, in the build root only; listed where a wheel of this lock was built."""
     build_root: BuildRoot | None = None
     """Of a base from a registry, where a wheel of this lock was built."""
+    run: tuple[str, ...] = ()
+    """Shell commands that were executed in a container of this base and its packages, when they were locked."""
+    run_layers: tuple[RunLayer, ...] = ()
+    """What they changed, one for each Linux platform of the lock."""
 
     @property
     def builder(self) -> Base:
@@ -139,6 +156,13 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", for
     threshold: int = 1 << 20
     """Wheels of at least this many bytes get a layer of their own."""
     entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    """Beside those of `settings`, which go before them."""
+    workdir: str | None = None
+    """Absolute path in the image."""
+    user: str | None = None
+    """Name or uid, with a group or gid after a colon."""
 
 
 class Lock(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):

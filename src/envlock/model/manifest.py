@@ -24,8 +24,17 @@ class ImageTable(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forb
     base: str
     """A recipe of images/, or the reference of an image in a registry."""
     os_packages: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    """Shell commands executed at lock time, in a container of the pinned base; what they change is locked."""
     bytecode: bool = True
     entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    """Variables of containers, beside those of `settings`, which go before them."""
+    workdir: str | None = None
+    """Absolute path in the image."""
+    user: str | None = None
+    """Name or uid, with a group or gid after a colon."""
     repository: str | None = None
     """Where `push` puts the image."""
     include: tuple[str, ...] = ()

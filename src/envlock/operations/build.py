@@ -34,6 +34,12 @@ _MOST_JOBS = 4
 
 Wheels = Callable[[Wheel], Path]
 """Returns the file of a locked wheel, its sha256 verified; asked only for wheels that a layer has to be built of."""
+Elsewhere = Callable[[Layer], bool]
+"""Tells whether a layer that `envlock.sum` vouches for is where the image goes already, so that its bytes are not
+needed here; asked from several threads."""
+Brought = Callable[[Layer, Path, Task], bool]
+"""Brings the blob of a layer that `envlock.sum` vouches for from a registry to a path, its digest verified; False
+where no registry has it."""
 Compilers = Callable[[Platform], AbstractContextManager[Compiler]]
 """Opens the image's own interpreter of a platform; asked once, and only where bytecode has to be compiled."""
 
@@ -49,6 +55,8 @@ class Materials:
     """Folder of the layer cache."""
     sums: Path | None
     """`envlock.sum`, checked and extended; None for a build that nothing vouches for."""
+    brought: Brought = lambda *_: False
+    elsewhere: Elsewhere = lambda _: False
 
 
 def build(
@@ -85,12 +93,25 @@ def build(
                 locked = [wheel for _, wheel in wheels_of(lock_file.lock, platform)]
                 refuse_conflicts(wheels.all(locked), lock_file.lock.python)
         layers = site.layers(plans, jobs or _cpus())
-    image = _assemble(lock_file, plans, layers, LayerCache(materials.layers))
+        here = site.here
+    cache = LayerCache(materials.layers)
+    image = _assemble(lock_file, plans, layers, {layers[key].digest: cache.blob(key) for key in here})
     if materials.sums:
         titles = {planned.key: planned.title for plan in plans.values() for planned in plan}
         with LayerCache(materials.layers).held("sums", _Unwatched()):
             extend_sums(materials.sums, _sums_of(image, layers), titles)
     return image
+
+
+def known_image(lock_file: LockFile, sums: Sums) -> Image | None:
+    """Return the image that `envlock.sum` says a lock has, without the bytes of any layer; None where it cannot tell.
+
+    Raises UsageError (`no-image`, `no-linux-platform`).
+    """
+    plans = {platform: plan_layers(lock_file, platform) for platform in image_platforms(lock_file.lock.platforms)}
+    layers = {planned.key: sums.layers.get(planned.key) for plan in plans.values() for planned in plan}
+    found = {key: layer for key, layer in layers.items() if layer is not None}
+    return _assemble(lock_file, plans, found, {}) if len(found) == len(layers) else None
 
 
 class _OpenWheels:
@@ -133,7 +154,7 @@ def _assemble(
     lock_file: LockFile,
     plans: dict[Platform, tuple[PlannedLayer, ...]],
     layers: dict[str, Layer],
-    cache: LayerCache,
+    files: dict[str, Path],
 ) -> Image:
     images = tuple(
         platform_image(
@@ -145,7 +166,7 @@ def _assemble(
         lock_digest=lock_file.digest,
         index=image_index(lock_file, images),
         platforms=images,
-        files={layer.digest: cache.blob(key) for key, layer in layers.items()},
+        files=files,
     )
 
 
@@ -200,6 +221,8 @@ class _Site:
         self._progress = progress
         self._warn = warn
         self._rebuild = rebuild
+        self.here: set[str] = set()
+        """Keys of the layers whose blobs were built or verified on this machine."""
         self._stop = threading.Event()
         self._compilers: dict[Platform, Compiler] = {}
         self._opening = threading.Lock()
@@ -229,6 +252,9 @@ class _Site:
         return {key: future.result() for key, future in futures.items()}
 
     def _layer(self, platform: Platform, planned: PlannedLayer) -> Layer:
+        vouched = None if self._rebuild else self._sums.layers.get(planned.key)
+        if vouched is not None and self._materials.elsewhere(vouched):
+            return vouched
         total = sum(wheel.size for _, wheel in planned.wheels) or None
         with self._progress.task(_short(planned.title), total, unit="bytes") as shown:
             task = _Watched(shown, self._stop)
@@ -236,8 +262,12 @@ class _Site:
                 layer = None if self._rebuild else self._cached(planned)
                 if layer is None:
                     self._cache.drop(planned.key)
-                    layer = self._written(platform, planned, task)
+                    if vouched is not None and self._materials.brought(vouched, self._cache.blob(planned.key), task):
+                        layer = vouched
+                    else:
+                        layer = self._written(platform, planned, task)
                     self._cache.keep(planned.key, layer)
+                self.here.add(planned.key)
                 return layer
 
     def _cached(self, planned: PlannedLayer) -> Layer | None:

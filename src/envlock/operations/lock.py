@@ -143,6 +143,10 @@ def _with_image(lock: Lock, environment: Environment) -> Lock:
         bytecode=environment.image.bytecode,
         threshold=max(threshold_for(row) for row in sizes),
         entrypoint=environment.image.entrypoint,
+        cmd=environment.image.cmd,
+        env=dict(sorted(environment.image.env.items())),
+        workdir=environment.image.workdir,
+        user=environment.image.user,
     )
     return msgspec.structs.replace(lock, image=image)
 
