@@ -59,7 +59,7 @@ def main() -> None:
     run("Splice", python, HERE / "splice.py", wheel, "--rounds", rounds)
     run("Bytecode", python, HERE / "bytecode.py", wheel, "--lock", LOCK, "--rounds", rounds)
     run("Verify", python, HERE / "verify.py", "tf25", "--image", "oci:.envlock/images/tf25", "--rounds", rounds)
-    run("Whole image", python, HERE / "docker_build.py", "tf25")
+    run("Whole image", python, HERE / "image.py", "tf25")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +16,16 @@ import pytest
 
 from envlock.adapters.bytecode import RootCompiler
 from envlock.adapters.sandbox import NamespaceSandbox
-from tests.integration.roots import root_of
+from envlock.formats.pylock import read_lock
+from envlock.locking.base import resolve_base
+from envlock.model.edges import Process
+from envlock.model.platform import Platform
+from envlock.model.recipe import load_recipe, packaged_recipe_folders
+from envlock.operations.fetch import fetch_debs
+from envlock.operations.roots import layered_root, unpacked_root
+from tests.integration.project import Project
+from tests.integration.roots import edges, root_of
+from tests.integration.test_registry import registry, required  # noqa: F401
 
 pytestmark = pytest.mark.network
 
@@ -128,3 +139,84 @@ def test_interpreter_uses_what_was_compiled(tmp_path: Path) -> None:
     )
     assert isinstance(process, subprocess.Popen)
     assert process.communicate() == (b"pyc /modules/__pycache__/demo.cpython-39.pyc\n", b"")
+
+
+SETS = b"""
+def f(x):
+    return x in {None, "imagenet"}, x in {..., "a", None, (None, 1)}, x in {"b", "a"}
+"""
+
+
+class Emulated:
+    """The sandbox, with every command run by qemu."""
+
+    def __init__(self, emulator: str) -> None:
+        self._emulator = Path(emulator)
+
+    def start(
+        self,
+        root: Path,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        binds: Mapping[str, Path] | None = None,
+    ) -> Process:
+        command = [f"/emulator/{self._emulator.name}", *argv]
+        places = {**(binds or {}), "/emulator": self._emulator.parent}
+        return NamespaceSandbox().start(root, command, environment=environment, binds=places)
+
+
+@pytest.mark.parametrize("recipe", ["debian-bookworm-python3.11", "debian-trixie-python3.13"])
+def test_arm64_compiles_to_the_same_bytes(recipe: str) -> None:
+    """Bytecode does not depend on the processor: the same sources by the arm64 interpreter of the same version."""
+    emulator = shutil.which("qemu-aarch64-static")
+    if emulator is None:
+        pytest.skip("qemu-aarch64-static is not installed: apt-get install qemu-user-static")
+    at, platform, interpreter = edges(), Platform("linux", "arm64"), INTERPRETERS[recipe]
+    base = resolve_base(
+        load_recipe(recipe, packaged_recipe_folders()),
+        [platform],
+        at.archives,
+        lambda deb, archives: fetch_debs([deb], archives=archives, artifacts=at.artifacts, progress=at.progress)[
+            deb.sha256
+        ],
+        now=at.now,
+        with_build_packages=False,
+        progress=at.progress,
+    )
+    sources = [*standard_library(root_of(recipe), interpreter)[::20], ("/sets.py", SETS)]
+    with RootCompiler(NamespaceSandbox(), root_of(recipe), interpreter) as compiler:
+        here = dict(compiler.compile(sources))
+    with RootCompiler(Emulated(emulator), unpacked_root(base, platform, at, build=False), interpreter) as compiler:
+        there = dict(compiler.compile(sources))
+    assert len(here) > 25
+    assert here == there
+
+
+def test_sets_do_not_depend_on_addresses() -> None:
+    """Python 3.9 writes a set with None in the order of addresses; ours is sorted."""
+    root, interpreter = root_of(BULLSEYE), INTERPRETERS[BULLSEYE]
+    with RootCompiler(NamespaceSandbox(), root, interpreter) as compiler:
+        [(_, pyc)] = compiler.compile([("/sets.py", SETS)])
+    first = pyc[pyc.index(b"\2\0\0\0\xda\x08imagenet") :]
+    assert first[14:15] == b"N"
+
+
+def test_interpreter_of_a_registry_base(built: Project, registry: str, tmp_path: Path) -> None:  # noqa: F811
+    """Unpacked from its layers it compiles what the same one compiles in the root of its packages."""
+    layout = built.folder / ".envlock/images/small"
+    tag = json.loads((layout / "index.json").read_bytes())["manifests"][0]["annotations"][
+        "org.opencontainers.image.ref.name"
+    ]
+    reference = f"{registry}/team/python:3.11"
+    command = [required("skopeo"), "copy", "--all", "--preserve-digests", "--quiet", "--dest-tls-verify=false"]
+    subprocess.run([*command, f"oci:{layout}:{tag}", f"docker://{reference}"], check=True)
+    manifest = (built.folder / "envlock.toml").read_text("utf-8").replace("debian-bookworm-python3.11", reference)
+    top = Project(tmp_path / "top", manifest, cache=built.cache)
+    top.ok("lock")
+    lock = read_lock(top.lock_path()).lock
+    assert lock.base is not None
+    recipe, interpreter = "debian-bookworm-python3.11", INTERPRETERS["debian-bookworm-python3.11"]
+    sources = standard_library(root_of(recipe), interpreter)
+    root = layered_root(lock, Platform("linux", "amd64"), edges())
+    assert digest(root, lock.base.interpreter, sources) == digest(root_of(recipe), interpreter, sources)

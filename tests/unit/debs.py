@@ -6,7 +6,7 @@ import hashlib
 import io
 import lzma
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ def deb_bytes(
     *,
     architecture: str = "amd64",
     control: Mapping[str, str | bytes] | None = None,
+    compress: Callable[[bytes], bytes] = lzma.compress,
+    suffix: str = "xz",
 ) -> bytes:
     """Return a package with these files; `control` adds scripts and other control files."""
     text = f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
@@ -74,8 +76,8 @@ def deb_bytes(
     return ar(
         [
             ("debian-binary", b"2.0\n"),
-            ("control.tar.xz", lzma.compress(tar(controls))),
-            ("data.tar.xz", lzma.compress(tar(data))),
+            (f"control.tar.{suffix}", compress(tar(controls))),
+            (f"data.tar.{suffix}", compress(tar(data))),
         ]
     )
 
@@ -139,17 +141,31 @@ class Pool:
                 out.append("".join(f"{key}: {value}\n" for key, value in fields.items()))
         return "\n".join(out).encode()
 
-    def publish(self, archive: str, suite: str, architectures: Iterable[str], signer: Signer, **fields: str) -> None:
-        """Write the indexes of a suite and sign its release file."""
+    def publish(
+        self,
+        archive: str,
+        suite: str,
+        architectures: Iterable[str],
+        signer: Signer,
+        *,
+        components: Iterable[str] = ("main",),
+        **fields: str,
+    ) -> None:
+        """Write the indexes of a suite, all packages in its first component, and sign its release file."""
         rows = []
         for architecture in architectures:
-            index = lzma.compress(self.stanzas(archive, architecture))
-            digest = hashlib.sha256(index).hexdigest()
-            self.files[(archive, f"dists/{suite}/main/binary-{architecture}/by-hash/SHA256/{digest}")] = index
-            rows.append(f" {digest} {len(index)} main/binary-{architecture}/Packages.xz\n")
+            stanzas = self.stanzas(archive, architecture)
+            for component in components:
+                index = lzma.compress(stanzas)
+                stanzas = b""
+                digest = hashlib.sha256(index).hexdigest()
+                place = f"{component}/binary-{architecture}"
+                self.files[(archive, f"dists/{suite}/{place}/by-hash/SHA256/{digest}")] = index
+                rows.append(f" {digest} {len(index)} {place}/Packages.xz\n")
+        ubuntu = {"Label": "Ubuntu", "Suite": suite, "Codename": suite.partition("-")[0]}
+        debian = {"Label": "Debian-Security" if archive == "debian-security" else "Debian", "Codename": suite}
         head = {
-            "Label": {"debian": "Debian", "debian-security": "Debian-Security"}[archive],
-            "Codename": suite,
+            **(ubuntu if archive.startswith("ubuntu") else debian),
             "Date": "Thu, 01 Jan 2026 10:00:00 UTC",
             "Acquire-By-Hash": "yes",
             **{key.replace("_", "-"): value for key, value in fields.items()},

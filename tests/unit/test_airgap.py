@@ -12,7 +12,7 @@ from envlock.adapters.cache import Cache
 from envlock.errors import IntegrityError, UsageError
 from envlock.model.artifact import Build, Deb, Requirement, Sdist
 from envlock.model.edges import NoProgress
-from envlock.model.lock import Lock
+from envlock.model.lock import Lock, RunLayer
 from envlock.model.platform import Platform
 from envlock.operations.airgap import Artifact, artifacts_of, carry_in, carry_out
 from tests.unit.venvs import demo_wheel, lock_of
@@ -85,6 +85,25 @@ def test_every_artifact_of_a_lock(tmp_path: Path) -> None:
         "tool-1.0-py3-none-any.whl",
         "tool-1.0.tar.gz",
     ]
+
+
+def test_what_run_steps_changed_travels_too(tmp_path: Path) -> None:
+    """Of the platforms that are asked for."""
+    lock = lock_with_a_build(tmp_path)
+    assert lock.base is not None
+    rows = tuple(
+        RunLayer(
+            platform=f"linux/{architecture}",
+            sha256=digit * 64,
+            diff_id=f"sha256:{digit * 64}",
+            size=9,
+            path=f"built/{digit * 16}/run.tar.gz",
+        )
+        for architecture, digit in (("amd64", "a"), ("arm64", "b"))
+    )
+    lock = msgspec.structs.replace(lock, base=msgspec.structs.replace(lock.base, run=("true",), run_layers=rows))
+    found = [row for row in artifacts_of(lock, [AMD64]) if row.name == "run.tar.gz"]
+    assert found == [Artifact(name="run.tar.gz", sha256="a" * 64, size=9)]
 
 
 def test_no_debs_for_other_systems(tmp_path: Path) -> None:

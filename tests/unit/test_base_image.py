@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
 from envlock.errors import EnvlockError, IntegrityError, UsageError
+from envlock.formats.oci import digest_of
 from envlock.locking.base_image import PulledBase, pull_base
 from envlock.locking.dpkg_status import read_status
-from envlock.model.edges import NoProgress
+from envlock.model.edges import NoProgress, Registry
 from envlock.model.platform import Platform
 from envlock.model.reference import Reference
 from tests.unit.base_images import GLIBC, Images, Layer, debian
@@ -20,7 +22,7 @@ REFERENCE = "registry.example.com/python:3.11"
 
 
 def pull(images: Images, *platforms: Platform, python: str = "3.11", digest: str | None = None) -> PulledBase:
-    return pull_base(REFERENCE, python, platforms or (AMD64,), images, NoProgress(), digest=digest)
+    return pull_base(REFERENCE, python, platforms or (AMD64,), cast("Registry", images), NoProgress(), digest=digest)
 
 
 def of(layers: list[Layer], **more: object) -> Images:
@@ -230,3 +232,15 @@ def test_an_endless_configuration_is_not_kept() -> None:
     with pytest.raises(IntegrityError, match="digest-mismatch"):
         pull(images)
     assert len(sent) < 3
+
+
+def test_a_base_that_cannot_be_carried_on_is_refused_when_it_is_locked() -> None:
+    """A foreign layer is not in the registry; nothing of the image is read before that is said."""
+    images = Images()
+    digest = images.image(debian())
+    media_type, raw = images.documents[digest]
+    foreign = raw.replace(b"vnd.oci.image.layer.v1.tar+gzip", b"vnd.docker.image.rootfs.foreign.diff.tar.gzip", 1)
+    images.documents[digest_of(foreign)] = (media_type, foreign)
+    images.tag(REFERENCE, digest_of(foreign))
+    with pytest.raises(UsageError, match="foreign-layer"):
+        pull(images)

@@ -45,7 +45,7 @@ class World:
         (folder / "images").mkdir()
         (folder / "images/a-sample.toml").write_text(RECIPE)
         self.pool, self.images, self.signer = Pool(folder), Images(), Signer()
-        monkeypatch.setattr(module, "_certificates", lambda: (self.signer.cert,))
+        monkeypatch.setattr(module, "_certificates", lambda _: (self.signer.cert,))
         pool = self.pool
         pool.add("libc6", "2.36-9")
         pool.add("python3.11-minimal", "3.11.2-6", [member("./usr/bin/python3.11")], Depends="libc6")
@@ -67,12 +67,19 @@ class World:
         """Sign the archive as it is."""
         self.pool.publish("debian", "bookworm", ("amd64",), self.signer)
 
-    def manifest(self, base: str, os_packages: Sequence[str], python: str = "3.11", more: str = "") -> Manifest:
+    def manifest(
+        self,
+        base: str,
+        os_packages: Sequence[str],
+        python: str = "3.11",
+        more: str = "",
+        platforms: str = '"linux/amd64"',
+    ) -> Manifest:
         """Return a manifest of one environment."""
         text = f"""
 [env.e]
 python = "{python}"
-platforms = ["linux/amd64"]
+platforms = [{platforms}]
 dependencies = ["click"]
 [env.e.image]
 base = "{base}"
@@ -172,7 +179,7 @@ def test_packages_are_added_to_the_very_image_that_is_locked(world: World) -> No
     base = world.lock(REFERENCE, "libgomp1")
     assert base.image == before.image
     assert names(base) == ["libgomp1"]
-    assert base.effects == ("usr-merge", "dpkg-status")
+    assert base.effects == ("usr-merge", "ld-so-cache", "dpkg-status")
     assert [suite.suite for suite in base.suites] == ["bookworm"]
 
 
@@ -216,6 +223,53 @@ def test_a_distribution_that_no_recipe_knows_takes_no_packages(world: World) -> 
         world.lock(REFERENCE, "libgomp1")
     with pytest.raises(UsageError, match="no-build-root"):
         world.lock(sdists=["wrapt"])
+
+
+UBUNTU = [("ubuntu", "amd64"), ("ubuntu-ports", "arm64")]
+
+
+@pytest.fixture
+def jammy(world: World) -> World:
+    """An Ubuntu 22.04 in the registry, and its archives."""
+    layers = debian()
+    other = [entry for entry in layers[0] if entry[0].name != "usr/lib/os-release"]
+    other.append(member("usr/lib/os-release", 'ID=ubuntu\nVERSION_ID="22.04"\n'))
+    images = {f"linux/{arch}": world.images.image([other, layers[1]], architecture=arch) for _, arch in UBUNTU}
+    world.images.tag(REFERENCE, world.images.index(images))
+    for archive, arch in UBUNTU:
+        world.pool.add("libgomp1", "12.1", architecture=arch, archive=archive, Depends="libc6, gcc-12-base")
+        world.pool.add("gcc-12-base", "12.1", architecture="all", archive=archive)
+        for suite in ("jammy", "jammy-updates", "jammy-security"):
+            world.pool.publish(archive, suite, (arch,), world.signer, components=("main", "universe"))
+    return world
+
+
+def test_packages_of_ubuntu_come_from_its_own_suites(jammy: World) -> None:
+    """No recipe is of it: a table knows them, and only the archive of a platform at hand is asked."""
+    for archive, path in [*jammy.pool.files]:
+        if archive == "ubuntu-ports":
+            del jammy.pool.files[archive, path]
+    base = jammy.lock(REFERENCE, "libgomp1")
+    assert base.distribution == "ubuntu-22.04"
+    assert names(base) == ["gcc-12-base", "libgomp1"]
+    assert {deb.archive for deb in base.packages} == {"ubuntu"}
+    assert [(suite.archive, suite.suite) for suite in base.suites] == [
+        ("ubuntu", "jammy"),
+        ("ubuntu", "jammy-updates"),
+        ("ubuntu", "jammy-security"),
+    ]
+
+
+def test_packages_of_other_architectures_come_from_ubuntus_ports(jammy: World) -> None:
+    """What is of all architectures is the same file in both archives, and listed once."""
+    base = jammy.lock(REFERENCE, "libgomp1", platforms='"linux/amd64", "linux/arm64"')
+    found = {(deb.name, deb.architecture): deb.archive for deb in base.packages}
+    assert found == {
+        ("gcc-12-base", "all"): "ubuntu",
+        ("libgomp1", "amd64"): "ubuntu",
+        ("libgomp1", "arm64"): "ubuntu-ports",
+    }
+    assert len(base.suites) == 6
 
 
 def test_an_image_without_a_list_of_packages_takes_none(world: World) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 from envlock.errors import IntegrityError
 from envlock.formats.deb import data_members, read_control
@@ -16,6 +22,8 @@ from tests.unit.debs import ar, deb_bytes, folder, link, member, tar
 
 CONTROL = ("control.tar.xz", lzma.compress(tar([member("./control", "Package: a\n")])))
 MARK = ("debian-binary", b"2.0\n")
+WIDE = b"\x28\xb5\x2f\xfd\x00\xa8" + b"\x00" * 40
+"""A Zstandard frame that asks for a window of 2 GiB (RFC 8878, 3.1.1.1.2)."""
 
 
 def read(path: Path) -> list[tuple[Entry, bytes]]:
@@ -65,9 +73,12 @@ def test_control_files_are_read_by_name(tmp_path: Path) -> None:
     assert control["control"].startswith(b"Package: sample\n")
 
 
-@pytest.mark.parametrize(("suffix", "compress"), [("", bytes), (".gz", gzip.compress), (".xz", lzma.compress)])
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [("", bytes), (".gz", gzip.compress), (".xz", lzma.compress), (".zst", zstd.compress)],
+)
 def test_every_compression_of_the_releases_is_read(tmp_path: Path, suffix: str, compress: type[bytes]) -> None:
-    """None, gzip and xz."""
+    """None, gzip and xz of Debian, Zstandard of Ubuntu."""
     data = tar([member("./a", b"1"), member("./b", b"2" * 100_000)])
     path = write(tmp_path, ar([MARK, CONTROL, ("data.tar" + suffix, compress(data))]))
     assert [(entry.path, len(body)) for entry, body in read(path)] == [("a", 1), ("b", 100_000)]
@@ -104,13 +115,29 @@ def test_hostile_members_are_refused(tmp_path: Path, bad: tuple[tarfile.TarInfo,
         b"PK\x03\x04 not a package",
         ar([CONTROL]),
         ar([MARK, CONTROL]),
-        ar([MARK, CONTROL, ("data.tar.zst", b"x")]),
+        ar([MARK, CONTROL, ("data.tar.zst", b"no zstd at all")]),
+        ar([MARK, CONTROL, ("data.tar.zst", zstd.compress(tar([member("./a", b"1" * 9000)]))[:-4])]),
+        ar([MARK, CONTROL, ("data.tar.zst", WIDE)]),
+        ar([MARK, CONTROL, ("data.tar.bz2", b"x")]),
         ar([MARK, CONTROL, ("data.tar.xz", b"no xz at all")]),
         ar([MARK, CONTROL, ("data.tar.xz", lzma.compress(tar([member("./a", b"1" * 9000)]))[:-40])]),
         ar([MARK, CONTROL, ("data.tar.xz", lzma.compress(tar([member("./a", b"1" * 9000)])[:5000]))]),
         ar([MARK, CONTROL])[:-1] + b"\0" * 60,
     ],
-    ids=["empty", "zip", "no-mark", "no-data", "zst", "no-xz", "cut-xz", "cut-tar", "bad-header"],
+    ids=[
+        "empty",
+        "zip",
+        "no-mark",
+        "no-data",
+        "no-zst",
+        "cut-zst",
+        "wide-zst",
+        "bz2",
+        "no-xz",
+        "cut-xz",
+        "cut-tar",
+        "bad-header",
+    ],
 )
 def test_damaged_packages_are_refused(tmp_path: Path, raw: bytes) -> None:
     """Whatever is cut short or of another format is an error, never an empty package."""

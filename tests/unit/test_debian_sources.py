@@ -154,6 +154,11 @@ def apt_folder(tmp_path: Path) -> Path:
     )
     (tmp_path / "mirrors.txt").write_text("# ours\nhttps://cloud.example.com/debian priority:1\n")
     (parts / "zz.list").write_text(f"deb mirror+file:{tmp_path}/mirrors.txt bookworm main\n")
+    (parts / "ubuntu.list").write_text(
+        "deb http://primary.example.com/ubuntu jammy main universe\n"
+        "deb http://patches.example.com/ubuntu jammy-security main universe\n"
+        "deb http://ports.example.com/ubuntu-ports jammy main\n"
+    )
     (parts / "ignored.save").write_text("deb http://saved.example.com/debian bookworm main\n")
     return tmp_path
 
@@ -163,6 +168,8 @@ def apt_folder(tmp_path: Path) -> Path:
     [
         ("debian", ["list", "deb822", "cloud"]),
         ("debian-security", ["security", "deb822"]),
+        ("ubuntu", ["primary", "patches"]),
+        ("ubuntu-ports", ["ports"]),
     ],
 )
 def test_apts_sources_of_the_same_archive_are_used(tmp_path: Path, archive: str, hosts: list[str]) -> None:

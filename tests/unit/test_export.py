@@ -11,7 +11,7 @@ from envlock.errors import UsageError
 from envlock.formats.pylock import write_lock
 from envlock.image.sums import Sums
 from envlock.model.artifact import Build, Deb, Sdist, Wheel
-from envlock.model.lock import BaseImage, BaseManifest, Lock, LockFile, Package, Settings
+from envlock.model.lock import BaseImage, BaseManifest, ImageConfig, Lock, LockFile, Package, Settings
 from envlock.model.manifest import ImageTable
 from envlock.model.platform import Platform
 from envlock.operations.export import dockerfile_text, requirements_text
@@ -115,9 +115,8 @@ def registry_lock(*digests: str, index: str | None = None) -> LockFile:
 def test_dockerfile_on_a_base_from_a_registry() -> None:
     """The base by the digest of its index, OS packages, wheels by hash, settings taken literally, the entry point."""
     found = registry_lock("sha256:" + "a" * 64, index="sha256:" + "b" * 64)
-    table = ImageTable(
-        base="registry.example.com/python:3.11-slim", entrypoint=("python", "-m", "app"), include=("src/",)
-    )
+    found = changed(found.lock, image=ImageConfig(entrypoint=("python", "-m", "app")))
+    table = ImageTable(base="registry.example.com/python:3.11-slim", include=("src/",))
     assert dockerfile_text(found, table, Sums(), requirements="requirements.demo.txt") == (
         f"# From the lock of 'demo', sha256:{found.digest}.\n"
         f"FROM registry.example.com/python:3.11-slim@sha256:{'b' * 64}\n"
@@ -135,8 +134,73 @@ def test_dockerfile_on_a_base_from_a_registry() -> None:
         'ENV GREETING="a \\"b\\" \\$HOME"\n'
         f'LABEL dev.envlock.lock.digest="sha256:{found.digest}"\n'
         'ENTRYPOINT ["python", "-m", "app"]\n'
+        "WORKDIR /app\n"
         'COPY ["src/", "./src/"]\n'
     )
+
+
+def test_dockerfile_says_all_that_an_image_may() -> None:
+    """Run steps as they are, variables (those of settings go before), command, working folder and user."""
+    found = registry_lock("sha256:" + "a" * 64)
+    assert found.lock.base is not None
+    steps = ('echo "$HOME" \\', "ldconfig\nmake-cache")
+    config = ImageConfig(cmd=("serve", "--port=1"), env={"A": "1", "GREETING": "x"}, workdir="/srv/app", user="1000:1")
+    found = changed(found.lock, base=msgspec.structs.replace(found.lock.base, run=steps), image=config)
+    table = ImageTable(base="registry.example.com/python:3.11-slim", include=("train.py", "conf/*.yaml"))
+    lines = dockerfile_text(found, table, Sums(), requirements="r.txt").splitlines()
+    at = lines.index("# `envlock lock` executed these once; `envlock build` takes what they changed by sha256.")
+    assert lines[at + 1 : at + 3] == [
+        'RUN ["/bin/sh", "-c", "echo \\"$HOME\\" \\\\"]',
+        'RUN ["/bin/sh", "-c", "ldconfig\\nmake-cache"]',
+    ]
+    assert lines[lines.index("ENV PATH=/opt/venv/bin:$PATH") + 1 :] == [
+        'ENV A="1"',
+        'ENV GREETING="a \\"b\\" \\$HOME"',
+        f'LABEL dev.envlock.lock.digest="sha256:{found.digest}"',
+        "ENTRYPOINT []",
+        'CMD ["serve", "--port=1"]',
+        "WORKDIR /srv/app",
+        'COPY ["conf/*.yaml", "./conf/"]',
+        'COPY ["train.py", "./train.py"]',
+        "USER 1000:1",
+    ]
+
+
+def test_dockerfile_starts_python_where_nothing_is_said() -> None:
+    """As the image does: an entry point of the base is not inherited."""
+    table = ImageTable(base="registry.example.com/python:3.11-slim")
+    text = dockerfile_text(registry_lock("sha256:" + "a" * 64), table, Sums(), requirements="r.txt")
+    assert text.endswith('ENTRYPOINT []\nCMD ["python"]\n')
+
+
+@pytest.mark.parametrize(
+    ("entry", "lines"),
+    [
+        (".", ['COPY [".", "./"]']),
+        ("src", ['COPY ["src", "./src"]']),
+        ("./src/", ['COPY ["src/", "./src/"]']),
+        ("*.py", ['COPY ["*.py", "./"]']),
+        (
+            "**/*.py",
+            [
+                "# Of all files envlock takes **/*.py alone, which COPY cannot say: .dockerignore can.",
+                'COPY [".", "./"]',
+            ],
+        ),
+        (
+            "conf/*/a.yaml",
+            [
+                "# Of conf/ envlock takes conf/*/a.yaml alone, which COPY cannot say: .dockerignore can.",
+                'COPY ["conf/", "./conf/"]',
+            ],
+        ),
+    ],
+)
+def test_dockerfile_copies_what_is_included(entry: str, lines: list[str]) -> None:
+    """Patterns that COPY has are its own; of others the folder above them is copied, and that is said."""
+    table = ImageTable(base="registry.example.com/python:3.11-slim", include=(entry,))
+    text = dockerfile_text(registry_lock("sha256:" + "a" * 64), table, Sums(), requirements="r.txt")
+    assert text.splitlines()[-len(lines) :] == lines
 
 
 def test_base_without_an_index() -> None:
@@ -162,6 +226,7 @@ def test_dockerfile_on_a_recipe() -> None:
         f"# From the lock of 'demo', sha256:{found.digest}.\n"
         "# The image that `envlock build demo` makes: /opt/venv holds the locked packages.\n"
         f"FROM registry.example.com/team/app@sha256:{'d' * 64}\n"
+        "WORKDIR /app\n"
         'COPY ["src/", "./src/"]\n'
     )
 

@@ -84,7 +84,7 @@ class Archive:
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
     made = Archive(tmp_path)
-    monkeypatch.setattr(module, "_certificates", lambda: (made.signer.cert,))
+    monkeypatch.setattr(module, "_certificates", lambda _: (made.signer.cert,))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

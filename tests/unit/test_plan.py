@@ -8,10 +8,15 @@ import msgspec
 import pytest
 
 from envlock.errors import UsageError
+from envlock.formats.base_documents import BaseDocuments, BaseLayer
+from envlock.formats.oci import LAYER, Config, Descriptor, RootFs
+from envlock.image.install import venv_skeleton
+from envlock.image.layer import Layer
 from envlock.image.plan import interpreter_identity, plan_layers, threshold_for
 from envlock.model.artifact import Deb, Wheel
-from envlock.model.lock import Base, ImageConfig, Lock, LockFile, Package
+from envlock.model.lock import Base, BaseImage, BaseManifest, ImageConfig, Lock, LockFile, Package, RunLayer
 from envlock.model.platform import Platform
+from envlock.model.reference import Reference
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 MIB = 1 << 20
@@ -57,6 +62,12 @@ BASE = Base(
         deb("python3.9-minimal", "1", "arm64"),
     ),
 )
+AMD, ARM = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+BOTH = BaseImage(
+    reference="example.com/b",
+    manifests=(BaseManifest(platform="linux/amd64", digest=AMD), BaseManifest(platform="linux/arm64", digest=ARM)),
+)
+ON_IMAGE = msgspec.structs.replace(BASE, recipe=None, image=BOTH, packages=(deb("libgomp1"),))
 LOCK = Lock(
     env="tf25",
     python="3.9",
@@ -138,15 +149,96 @@ def test_keys_are_golden() -> None:
     """They are part of envlock.sum: a change makes every committed file stale."""
     keys = "\n".join(key for _, key in plan())
     assert (
-        hashlib.sha256(keys.encode()).hexdigest() == "b2e6cb5058c7f5d844e7aa59ad561cb9407c6b79bb7a9b836584d89ddabde5b2"
+        hashlib.sha256(keys.encode()).hexdigest() == "d5554585f07bae78ae724039506bb46c28efc42ac960d34f60a559e880454c7e"
     )
 
 
-def test_platforms_share_the_skeleton_alone() -> None:
-    """Bytecode depends on the interpreter's package of each architecture."""
-    shared = {key for _, key in plan()} & {key for _, key in plan(platform=ARM64)}
-    assert shared == {plan()[1][1], plan()[-1][1]}
-    assert interpreter_identity(BASE, AMD64) != interpreter_identity(BASE, ARM64)
+def test_platforms_share_all_but_the_base() -> None:
+    """Bytecode depends on the interpreter's version and on no architecture: a pure wheel has one layer."""
+    one, other = plan(), plan(platform=ARM64)
+    assert [mine == yours for mine, yours in zip(one, other, strict=True)] == [False, *[True] * 8]
+
+
+def test_the_interpreter_is_known_by_its_packages_or_by_its_image() -> None:
+    """Name and version, whatever the architecture; of an image, the digests of the locked platforms in any order."""
+    later = deb("python3.9-minimal", "2", "arm64")
+    assert interpreter_identity(BASE) != interpreter_identity(
+        msgspec.structs.replace(BASE, packages=(*BASE.packages[:3], later))
+    )
+    fewer = msgspec.structs.replace(BASE, packages=BASE.packages[1:3])
+    assert interpreter_identity(BASE) == interpreter_identity(fewer)
+    swapped = BaseImage(reference="example.com/b", manifests=BOTH.manifests[::-1])
+    assert interpreter_identity(ON_IMAGE) == interpreter_identity(msgspec.structs.replace(ON_IMAGE, image=swapped))
+    assert interpreter_identity(ON_IMAGE) != interpreter_identity(BASE)
+
+
+def documents(number: int) -> BaseDocuments:
+    """A base of so many layers."""
+    layers = tuple(
+        BaseLayer(
+            descriptor=Descriptor(media_type=LAYER, digest=f"sha256:{n:064x}", size=n), diff_id=f"sha256:{n + 999:064x}"
+        )
+        for n in range(number)
+    )
+    config = Config(
+        architecture="amd64",
+        os="linux",
+        rootfs=RootFs(type="layers", diff_ids=tuple(layer.diff_id for layer in layers)),
+    )
+    return BaseDocuments(reference=Reference.parse("example.com/b").at(AMD), layers=layers, config=config)
+
+
+def kinds(lock: Lock, base: BaseDocuments | None) -> list[str]:
+    return [layer.kind for layer in plan_layers(LockFile(lock=lock, raw=b"lock"), AMD64, base)]
+
+
+def test_an_image_of_a_registry_lies_lowest_and_packages_above_the_wheels() -> None:
+    """As the layer spec has it; what the base brings is given by digest and never in envlock.sum."""
+    run = RunLayer(platform="linux/amd64", sha256="e" * 64, diff_id=AMD, size=7, path=f"built/{'e' * 16}/run.tar.gz")
+    base = msgspec.structs.replace(ON_IMAGE, run=("true",), run_layers=(run,))
+    lock = msgspec.structs.replace(LOCK, base=base)
+    assert kinds(lock, documents(2)) == ["registry", "registry", "venv", *["wheels"] * 6, "packages", "run", "lock"]
+    planned = plan_layers(LockFile(lock=lock, raw=b"lock"), AMD64, documents(2))
+    assert {layer.kind for layer in planned if layer.given} == {"registry", "run"}
+    assert planned[1].given == Layer(digest=f"sha256:{1:064x}", diff_id=f"sha256:{1000:064x}", size=1)
+    assert planned[-2].given == Layer(digest=f"sha256:{'e' * 64}", diff_id=AMD, size=7)
+    assert kinds(lock, None) == ["venv", *["wheels"] * 6, "packages", "run", "lock"]
+
+
+def test_an_environment_of_the_base_itself_is_hidden() -> None:
+    """Its packages are nobody's who reads the lock; so the skeleton has another layer than on packages."""
+    hidden = "opt/venv/.wh..wh..opq"
+    paths = [entry.path for entry, _ in venv_skeleton("3.9.2", "/usr/bin/python3.9", opaque=True)]
+    assert paths[:2] == ["opt/venv", hidden]
+    assert hidden not in [entry.path for entry, _ in venv_skeleton("3.9.2", "/usr/bin/python3.9")]
+    lock = msgspec.structs.replace(LOCK, base=ON_IMAGE)
+    assert plan_layers(LockFile(lock=lock, raw=b"lock"), AMD64)[0].key != plan()[1][1]
+
+
+def test_packages_above_an_image_depend_on_that_image() -> None:
+    """What effects write speaks of the base's files as well."""
+
+    def key(base: Base) -> str:
+        planned = plan_layers(LockFile(lock=msgspec.structs.replace(LOCK, base=base), raw=b"lock"), AMD64)
+        return next(layer.key for layer in planned if layer.kind == "packages")
+
+    other = BaseImage(reference="example.com/b", manifests=(BaseManifest(platform="linux/amd64", digest=ARM),))
+    assert key(ON_IMAGE) != key(msgspec.structs.replace(ON_IMAGE, image=other))
+    assert key(ON_IMAGE) != key(msgspec.structs.replace(ON_IMAGE, effects=()))
+
+
+def test_a_base_of_many_layers_leaves_less_room() -> None:
+    """The threshold of the lock is raised as far as need be; a base that leaves none is refused."""
+    lock = msgspec.structs.replace(LOCK, base=ON_IMAGE)
+    assert len(kinds(lock, documents(90))) == 99
+    assert kinds(lock, documents(94))[94:] == ["venv", "wheels", "wheels", "packages", "lock"]
+    assert kinds(lock, documents(96))[96:] == ["venv", "wheels", "packages", "lock"]
+    with pytest.raises(UsageError, match="too-many-layers") as raised:
+        kinds(lock, documents(97))
+    assert (raised.value.expected, raised.value.found) == (
+        "at most 96, so that the image has no more than 100",
+        "97 layers",
+    )
 
 
 def test_the_threshold_keeps_an_image_at_100_layers() -> None:

@@ -75,7 +75,7 @@ def test_an_unknown_key_is_an_error_with_the_nearest_one() -> None:
     ("line", "message"),
     [
         (b"glibc = 2.31", "glibc"),
-        (b'suites = [{ archive = "ubuntu", suite = "x" }]', "archive"),
+        (b'suites = [{ archive = "fedora", suite = "x" }]', "archive"),
         (b'suites = [{ archive = "debian" }]', "suite"),
     ],
 )

@@ -133,7 +133,7 @@ def test_an_expired_token_is_renewed(fake: FakeRegistry) -> None:
     fake.auth = "bearer"
     client = Client(fake, Credentials(user=USER, secret=PASSWORD))
     client.manifest()
-    fake.valid = set()
+    fake.valid = {}
     assert client.manifest()[0] == RAW
     assert fake.tokens == 2
     fake.instead = lambda method, path, times: (

@@ -28,7 +28,7 @@ NOW = datetime(2026, 9, 13, tzinfo=UTC)
 @pytest.fixture
 def signer(monkeypatch: pytest.MonkeyPatch) -> Signer:
     made = Signer()
-    monkeypatch.setattr(module, "_certificates", lambda: (made.cert,))
+    monkeypatch.setattr(module, "_certificates", lambda _: (made.cert,))
     return made
 
 
@@ -111,7 +111,51 @@ def test_a_release_without_what_it_must_say_is_refused(signer: Signer, field: st
 
 def test_the_shipped_keys_are_those_of_three_releases() -> None:
     """Automatic, security and stable keys of bullseye, bookworm and trixie."""
-    assert len(module._certificates()) == 9
+    assert len(module._certificates("debian")) == 9
+
+
+def test_the_key_of_ubuntu_vouches_for_ubuntu_alone() -> None:
+    """That of 2018, which signs every release from 20.04 on; no vendor's keys are among another's."""
+    found = {cert.fingerprint.upper() for cert in module._certificates("ubuntu")}
+    assert found == {"F6ECB3762474EDA9D21B7022871920D1991BC93C"}
+    assert found.isdisjoint(cert.fingerprint.upper() for cert in module._certificates("debian"))
+
+
+UBUNTU = """Origin: Ubuntu
+Label: Ubuntu
+Suite: jammy-updates
+Version: 22.04
+Codename: jammy
+Date: Sat, 12 Sep 2026 09:27:08 UTC
+Architectures: amd64 arm64 armhf i386 ppc64el riscv64 s390x
+Components: main restricted universe multiverse
+Acquire-By-Hash: yes
+SHA256:
+ {digest} 12 universe/binary-amd64/Packages.xz
+""".format(digest="ab" * 32)
+
+
+@pytest.mark.parametrize("archive", ["ubuntu", "ubuntu-ports"])
+def test_suites_of_ubuntu_are_told_apart_by_their_suite(signer: Signer, archive: str) -> None:
+    """All of a release have one codename, so a mirror could serve one suite in place of another."""
+    raw = signer.sign(UBUNTU)
+    found = read_release(raw, archive=archive, suite="jammy-updates", now=NOW)
+    assert (found.suite.archive, found.suite.suite, found.separate_all) == (archive, "jammy-updates", False)
+    for other in ("jammy", "jammy-security"):
+        with pytest.raises(IntegrityError, match="wrong-suite"):
+            read_release(raw, archive=archive, suite=other, now=NOW)
+    with pytest.raises(IntegrityError, match="wrong-suite"):
+        read_release(raw, archive="debian", suite="jammy-updates", now=NOW)
+
+
+def test_keys_are_asked_for_by_the_vendor_of_the_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ubuntu's key signs no release of Debian, whatever its text says."""
+    made = Signer()
+    monkeypatch.setattr(module, "_certificates", lambda vendor: (made.cert,) if vendor == "ubuntu" else ())
+    text = TEXT.replace("Codename", "Suite")
+    assert read_release(made.sign(UBUNTU), archive="ubuntu", suite="jammy-updates", now=NOW).by_hash
+    with pytest.raises(IntegrityError, match="archive key of Debian"):
+        read(made.sign(text))
 
 
 def test_a_key_vouches_for_nothing_after_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +164,7 @@ def test_a_key_vouches_for_nothing_after_its_end(monkeypatch: pytest.MonkeyPatch
     before = made.sign(TEXT)
     time.sleep(2.1)  # times in OpenPGP are whole seconds, and a key cannot end before it begins
     cert = made.expiring(datetime.now(UTC) - timedelta(seconds=1))
-    monkeypatch.setattr(module, "_certificates", lambda: (cert,))
+    monkeypatch.setattr(module, "_certificates", lambda _: (cert,))
     assert read(before).suite.signer == made.cert.fingerprint.upper()
     with pytest.raises(IntegrityError, match="bad-signature"):
         read(made.sign(TEXT))

@@ -56,7 +56,7 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pool:
     made.add("tzdata", "2026a-1", architecture="all")
     made.add("libgomp1", "10.2.1-6")
     signer = Signer()
-    monkeypatch.setattr(module, "_certificates", lambda: (signer.cert,))
+    monkeypatch.setattr(module, "_certificates", lambda _: (signer.cert,))
     publish(made, signer)
     return made
 
@@ -148,7 +148,7 @@ def test_a_release_of_a_stranger_is_refused(pool: Pool) -> None:
 def test_an_unread_script_stops_the_lock(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of any package that would be unpacked, build packages included."""
     signer = Signer()
-    monkeypatch.setattr(module, "_certificates", lambda: (signer.cert,))
+    monkeypatch.setattr(module, "_certificates", lambda _: (signer.cert,))
     pool.add("cpp", "5:1", control={"postinst": "#!/bin/sh\nreboot\n"})
     publish(pool, signer)
     assert resolve(pool)
@@ -166,7 +166,7 @@ def test_a_recipe_that_promises_another_python_is_refused(pool: Pool) -> None:
 def test_platforms_that_disagree_on_a_common_package_are_said(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """An archive in the middle of an update gives no lock."""
     signer = Signer()
-    monkeypatch.setattr(module, "_certificates", lambda: (signer.cert,))
+    monkeypatch.setattr(module, "_certificates", lambda _: (signer.cert,))
     stanzas = pool.stanzas
     monkeypatch.setattr(
         pool,

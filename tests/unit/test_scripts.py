@@ -6,7 +6,7 @@ import pytest
 
 from envlock.errors import UsageError
 from envlock.locking import scripts as module
-from envlock.locking.scripts import effects_of, fingerprint
+from envlock.locking.scripts import effects_of, fingerprint, replaced
 from envlock.model.artifact import Deb
 from envlock.model.effects import EFFECTS
 from envlock.model.recipe import KnownScript
@@ -70,6 +70,24 @@ def test_a_recipe_may_list_what_it_has_read() -> None:
     assert effects_of([(DEB, {"postinst": script})], [known]) == {"alternatives"}
     with pytest.raises(UsageError):
         effects_of([(DEB, {"preinst": script})], [known])
+
+
+def test_what_stands_in_is_told_by_package() -> None:
+    """Also that nothing does, where scripts have nothing to do in an image; packages without scripts are left out."""
+    other = Deb(name="other", version="1", architecture="all", archive="debian", path="p", size=1, sha256="1" * 64)
+    known = [
+        KnownScript(package="sample", script="preinst", sha256=fingerprint(b"one", DEB)),
+        KnownScript(package="sample", script="postinst", sha256=fingerprint(b"two", DEB), effects=("ca-bundle",)),
+    ]
+    assert replaced([(DEB, {"preinst": b"one", "postinst": b"two"}), (other, {})], known) == {"sample": ("ca-bundle",)}
+    assert replaced([(DEB, {"preinst": b"one"})], known) == {"sample": ()}
+
+
+def test_the_way_out_of_an_unknown_script_is_named() -> None:
+    """A container at lock time runs what nobody has accounted for."""
+    with pytest.raises(UsageError) as caught:
+        effects_of([(DEB, {"postinst": b"one"})], [])
+    assert "run = [" in caught.value.hint
 
 
 def test_version_and_architecture_do_not_change_the_fingerprint() -> None:

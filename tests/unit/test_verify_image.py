@@ -9,10 +9,13 @@ import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from envlock.errors import UsageError
+from envlock.formats.oci import CONFIG, MANIFEST, canonical_json
+from envlock.formats.project import LABEL_SOURCE, ProjectLayer, tree_digest, with_project
 from envlock.model.edges import NoProgress
 from envlock.model.finding import Verdict
 from envlock.model.lock import LockFile
@@ -32,7 +35,7 @@ def layer_blob(files: Layer) -> tuple[bytes, str]:
         for path, content in files.items():
             info = tarfile.TarInfo(path)
             if content is None:
-                info.type = tarfile.DIRTYPE
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
             elif isinstance(content, str):
                 info.type, info.linkname = tarfile.SYMTYPE, content
             else:
@@ -52,6 +55,7 @@ class Image:
         labels: Mapping[str, str] | None = None,
         env: Sequence[str] = ("PATH=/opt/venv/bin:/usr/bin", "VIRTUAL_ENV=/opt/venv"),
         architecture: str = "amd64",
+        history: Sequence[str] = (),
     ) -> None:
         self.root = root
         (root / "blobs/sha256").mkdir(parents=True)
@@ -63,12 +67,50 @@ class Image:
             "os": "linux",
             "config": {"Labels": dict(labels or {}), "Env": list(env)},
             "rootfs": {"type": "layers", "diff_ids": [diff_id for _, diff_id in blobs]},
+            "history": [{"created_by": text} for text in history or ("envlock build",) * len(blobs)],
         }
-        self.config = self._put(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json")
-        manifest = {"schemaVersion": 2, "config": self.config, "layers": self.layers}
-        media_type = "application/vnd.oci.image.manifest.v1+json"
-        self.manifest = self._put(json.dumps(manifest | {"mediaType": media_type}).encode(), media_type)
-        (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [self.manifest]}))
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "layers": self.layers,
+            "annotations": dict(labels or {}),
+        }
+        self._finish(manifest, config)
+
+    def _finish(self, manifest: Mapping[str, object], config: object) -> None:
+        self.config = self._put(canonical_json(config), CONFIG)
+        self.manifest = self._put(canonical_json({**manifest, "config": self.config}), MANIFEST)
+        (self.root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [self.manifest]}))
+
+    def above(
+        self,
+        files: Layer,
+        *,
+        destination: str = "/app",
+        source: str | None = None,
+        settings: Mapping[str, object] = MappingProxyType({}),
+    ) -> Image:
+        """Put a project layer on top, as `operations.project` does; `settings` change the configuration besides."""
+        rows = [
+            (path.removeprefix(f"{destination[1:]}/"), "0644", hashlib.sha256(content).hexdigest())
+            for path, content in files.items()
+            if isinstance(content, bytes)
+        ]
+        blob, diff_id = layer_blob(files)
+        self.layers.append(self._put(blob, "application/vnd.oci.image.layer.v1.tar+gzip"))
+        layer = ProjectLayer(
+            digest=str(self.layers[-1]["digest"]),
+            diff_id=diff_id,
+            size=len(blob),
+            destination=destination,
+            source=f"sha256:{source or tree_digest(rows, destination)}",
+            history={"created_by": "envlock build"},
+        )
+        before = (self.blob(self.manifest).read_bytes(), self.blob(self.config).read_bytes())
+        manifest, config = map(json.loads, with_project(*before, layer))
+        config["config"] |= settings
+        self._finish(manifest, config)
+        return self
 
     def _put(self, blob: bytes, media_type: str) -> dict[str, object]:
         digest = hashlib.sha256(blob).hexdigest()
@@ -291,3 +333,179 @@ def test_kinds_of_images_that_are_not_read_yet(tmp_path: Path, wheel: Path) -> N
             progress=NoProgress(),
         )
     assert raised.value.reference == "unknown-image"
+
+
+PROJECT: Layer = {"app": None, "app/src": None, "app/src/train.py": b"print(1)\n", "app/README.md": b"# read\n"}
+
+
+def project_image(root: Path, lock: LockFile, installed: Layer, files: Layer = PROJECT, **options: object) -> Image:
+    """Return a project image, and write a layout that holds it."""
+    return own_image(root, lock, installed).above(files, **options)  # type: ignore[arg-type]
+
+
+def vouching_below(lock: LockFile, tmp_path: Path, installed: Layer, **options: object) -> str:
+    """Return the line of envlock.sum for the environment image of `project_image`."""
+    return vouching(lock, own_image(tmp_path / "below", lock, installed, **options).digest)
+
+
+def test_project_image_matches_by_the_digest_below_it(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """envlock.sum vouches for the environment image; the project's files are told, and alarm nobody."""
+    lock = lock_of([wheel])
+    image = project_image(tmp_path / "out", lock, installed)
+    sums = vouching_below(lock, tmp_path, installed)
+    for full in (False, True):
+        verdict = verify(lock, image, sums=sums, full=full)
+        assert (verdict.exit_code, rules_of(verdict)) == (0, ["image-project"]), full
+        assert verdict.summary.files == (10 if full else 0)
+    (finding,) = verdict.findings
+    assert finding.severity == "info"
+    assert finding.found.startswith("2 files in /app, tree sha256:")
+
+
+def test_project_image_on_a_base_with_a_working_folder(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """A base's own WORKDIR was replaced by the project's: its history tells what stood there."""
+    lock = lock_of([wheel])
+    history = ("/bin/sh -c #(nop) WORKDIR /workspace", "envlock build")
+    image = own_image(tmp_path / "out", lock, installed, history=history)
+    config = json.loads(image.blob(image.config).read_bytes())
+    config["config"]["WorkingDir"] = "/workspace"
+    image._finish(json.loads(image.blob(image.manifest).read_bytes()), config)
+    sums = vouching(lock, image.digest)
+    assert rules_of(verify(lock, image.above(PROJECT), sums=sums)) == ["image-project"]
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "rules", "code"),
+    [
+        ({"app/a.py": b"1"}, {"source": "0" * 64}, ["image-project"], 4),
+        ({"app/a.py": b"1", "etc/passwd": b"x"}, {}, ["image-project", "image-project"], 4),
+        ({"app/.wh.a": b""}, {}, ["image-project", "image-project"], 4),
+        ({"opt/envlock/x": b"1"}, {}, ["image-project", "image-project"], 4),
+        ({"app/a.py": b"1"}, {"settings": {"Env": ["PYTHONPATH=/evil"]}}, ["image-digest", "image-project"], 4),
+        ({"app/a.py": b"1"}, {"settings": {"Entrypoint": ["/app/a.py"]}}, ["image-digest", "image-project"], 4),
+        ({"app/a.py": b"1"}, {"settings": {"User": "0"}}, ["image-digest", "image-project"], 4),
+    ],
+)
+def test_project_layer_that_is_none(
+    tmp_path: Path, wheel: Path, installed: Layer, files: Layer, options: dict[str, object], rules: list[str], code: int
+) -> None:
+    """Other files than the label's, files elsewhere, deletions, and settings that the lock does not give."""
+    lock = lock_of([wheel])
+    image = project_image(tmp_path / "out", lock, installed, files, **options)
+    verdict = verify(lock, image, sums=vouching_below(lock, tmp_path, installed))
+    assert (verdict.exit_code, rules_of(verdict)) == (code, rules)
+
+
+@pytest.mark.parametrize(
+    ("path", "rule", "code"),
+    [
+        ("opt/venv/lib/python3.11/site-packages/demo/__init__.py", "file-tampered", 4),
+        ("opt/venv/lib/python3.11/site-packages/sitecustomize.py", "startup-code", 4),
+        ("opt/venv/lib/python3.11/site-packages/more.py", "file-unrecorded", 4),
+        ("app/demo.py", "module-shadowed", 1),
+        ("app/demo/__init__.py", "module-shadowed", 1),
+        ("app/demo/other.py", None, 0),
+        ("app/src/demo.py", None, 0),
+    ],
+)
+def test_project_files_that_meddle_with_the_lock(
+    tmp_path: Path, wheel: Path, installed: Layer, path: str, rule: str | None, code: int
+) -> None:
+    """Files in the environment are seen as a container sees them, modules that take a locked one's name too."""
+    lock = lock_of([wheel])
+    image = project_image(tmp_path / "out", lock, installed, {path: b"value = 3\n"})
+    verdict = verify(lock, image, sums=vouching_below(lock, tmp_path, installed), full=True)
+    assert verdict.exit_code == code
+    assert rule is None or rule in rules_of(verdict)
+
+
+def test_project_module_on_pythonpath(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """Where the image's PYTHONPATH names a folder of the project, what stands there is imported first too."""
+    lock = lock_of([wheel])
+    env = ["PATH=/opt/venv/bin:/usr/bin", "VIRTUAL_ENV=/opt/venv", "PYTHONPATH=/app/src"]
+    image = own_image(tmp_path / "out", lock, installed, env=env).above({"app/src/demo.py": b""})
+    sums = vouching_below(lock, tmp_path, installed, env=env)
+    assert finding_of(verify(lock, image, sums=sums, full=True), "module-shadowed").path == "/app/src/demo.py"
+
+
+def test_project_layer_whose_bytes_changed(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """Quick mode reads it, as it reads the lock: another byte is an integrity failure, a missing layer unknown."""
+    lock = lock_of([wheel])
+    image = project_image(tmp_path / "out", lock, installed)
+    sums = vouching_below(lock, tmp_path, installed)
+    path = image.blob(image.layers[-1])
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    for full in (False, True):
+        assert "image-bytes" in rules_of(verify(lock, image, sums=sums, full=full))
+        assert verify(lock, image, sums=sums, full=full).exit_code == 4
+    path.unlink()
+    assert verify(lock, image, sums=sums).exit_code == 3
+
+
+def test_project_image_of_another_lock(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """The lock below the project's files is compared as that of any image."""
+    lock, other = lock_of([wheel]), lock_of([wheel], env="other")
+    image = project_image(tmp_path / "out", other, installed)
+    assert "image-lock" in rules_of(verify(lock, image))
+
+
+def test_project_image_that_nothing_vouches_for(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """Without a line for the environment image its digest is unknown, as without project files."""
+    lock = lock_of([wheel])
+    image = project_image(tmp_path / "out", lock, installed)
+    assert rules_of(verify(lock, image)) == ["image-unrecorded", "image-project"]
+    assert verify(lock, image).exit_code == 3
+
+
+def test_label_of_a_tree_without_a_layer(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """A label alone makes no project image: its configuration is another one than envlock.sum vouches for."""
+    lock = lock_of([wheel])
+    image = own_image(tmp_path / "out", lock, installed, labels={LABEL_SOURCE: "sha256:" + "0" * 64})
+    sums = vouching_below(lock, tmp_path, installed)
+    assert (verify(lock, image, sums=sums).exit_code, rules_of(verify(lock, image, sums=sums))) == (4, ["image-digest"])
+
+
+def test_layer_above_that_is_no_projects(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """A layer on top of the lock's without the label is seen by quick mode as an image that holds no lock."""
+    lock = lock_of([wheel])
+    lock_layer = {f"opt/envlock/pylock.{lock.lock.env}.toml": lock.raw}
+    labels = {LABEL: f"sha256:{lock.digest}"}
+    image = Image(tmp_path / "out", [installed, lock_layer, {"app/a.py": b""}], labels=labels)
+    sums = vouching_below(lock, tmp_path, installed)
+    assert (verify(lock, image, sums=sums).exit_code, rules_of(verify(lock, image, sums=sums))) == (
+        3,
+        ["image-unlocked"],
+    )
+
+
+def named(image: Image, *names: str) -> None:
+    """Give the image several names in its layout, the last of which is another image."""
+    other = dict(image.manifest, digest="sha256:" + "1" * 64)
+    rows = [
+        {**(other if name == names[-1] else image.manifest), "annotations": {"org.opencontainers.image.ref.name": name}}
+        for name in names
+    ]
+    platform = {"architecture": "amd64", "os": "linux"}
+    manifests = [{**row, "platform": platform} for row in rows]
+    (image.root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": manifests}))
+
+
+def test_layout_of_several_images(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """The lock's own tag is taken, else the one that `oci:DIR:TAG` names."""
+    lock = lock_of([wheel])
+    image = own_image(tmp_path / "out", lock, installed)
+    sums = tmp_path / "envlock.sum"
+    sums.write_text(vouching(lock, image.digest))
+
+    def code(reference: str) -> int:
+        return verify_image(lock, reference, sums=sums, records=lambda wheel: None, progress=NoProgress()).exit_code
+
+    named(image, f"lock-{lock.digest[:32]}", "other")
+    assert code(f"oci:{image.root}") == 0
+    named(image, "v1", "other")
+    assert code(f"oci:{image.root}:v1") == 0
+    for reference, kind in ((f"oci:{image.root}", "several-images"), (f"oci:{image.root}:v2", "no-image")):
+        with pytest.raises(UsageError) as raised:
+            code(reference)
+        assert raised.value.reference == kind
+        assert "v1" in f"{raised.value.expected}{raised.value.found}"

@@ -1,27 +1,36 @@
-"""The cache of files known by their sha256, verified whenever they are used."""
+"""The cache of files known by their sha256, verified whenever they are used, and kept while a process may need them."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envlock.errors import IntegrityError, UsageError
 from envlock.formats.beside import beside
 from envlock.formats.sha256 import file_sha256
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock as FileLock
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[a-z]+-[0-9a-f]{64}")
+_POLL_S = 0.005
 
 
 class Cache:
     """Artifacts under ``files/<sha256>/<name>``; other folders hold layers and unpacked roots.
 
-    Several processes may share it: what is written arrives by a rename, and who makes something holds its lock.
+    Several processes may share it: what is written arrives by a rename, and who makes something holds its lock. Each
+    holds a lease from its first use of the cache to its end, and stamps what it uses with the time (mtime of a file's
+    folder): what was used since the oldest lease began is nobody's to remove (`operations.cache`).
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -29,10 +38,13 @@ class Cache:
 
         self.root = root or Path(os.environ.get("ENVLOCK_CACHE_DIR") or platformdirs.user_cache_dir("envlock"))
         self._verified: set[tuple[str, int, int, int]] = set()
+        self._stamped: set[Path] = set()
         self._guard = threading.Lock()
+        self._lease: Path | None = None
 
     def folder(self, name: str) -> Path:
         """Return a folder of the cache, made if need be; UsageError (`no-cache`) where it cannot be."""
+        self._begin()
         path = self.root / name
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -43,7 +55,8 @@ class Cache:
     def place(self, sha256: str, name: str) -> Path:
         """Return where a file belongs, its folder made."""
         path = self._path(sha256, name)
-        self.folder(f"files/{sha256}")
+        with self.gate():
+            self._stamp(self.folder(f"files/{sha256}"))
         return path
 
     def _path(self, sha256: str, name: str) -> Path:
@@ -57,6 +70,9 @@ class Cache:
     def get(self, sha256: str, name: str) -> Path | None:
         """Return a file that is there and has its digest; one that has not is removed."""
         path = self._path(sha256, name)
+        if not path.exists():
+            return None
+        self._stamp_once(path.parent)
         try:
             state = path.stat()
         except OSError:
@@ -70,6 +86,13 @@ class Cache:
         with self._guard:
             self._verified.add(key)
         return path
+
+    def unverified(self, sha256: str, name: str) -> Path | None:
+        """Return a file that is there, not hashed."""
+        path = self._path(sha256, name)
+        if path.is_file():
+            self._stamp_once(path.parent)
+        return path if path.is_file() else None
 
     def put(self, source: Path, sha256: str, name: str) -> Path:
         """Copy a file into the cache and return its place there; IntegrityError (`not-the-file`) for other bytes."""
@@ -94,11 +117,7 @@ class Cache:
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold the lock of one key against other processes and threads."""
-        import filelock
-
-        if not _KEY.fullmatch(key):
-            raise IntegrityError("bad-cache-key", "A lock was asked for by what is no key.", found=key)
-        lock = filelock.FileLock(self.folder("locks") / f"{key}.lock")
+        lock = self._lock_of(key)
         try:
             lock.acquire()
         except OSError as error:
@@ -108,6 +127,101 @@ class Cache:
         finally:
             lock.release()
 
+    @contextlib.contextmanager
+    def lock_if_free(self, key: str) -> Iterator[bool]:
+        """Hold the lock of one key if nobody else does; tells whether it is held."""
+        import filelock
+
+        lock = self._lock_of(key)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def gate(self) -> Iterator[None]:
+        """Pass the gate that files are stamped and removed behind, one at a time; UsageError (`no-cache`)."""
+        import filelock
+
+        with self._guard:
+            gate = filelock.FileLock(self.folder("locks") / "gate.lock")
+            try:
+                gate.acquire(poll_interval=_POLL_S)
+            except OSError as error:
+                raise self._unusable(error) from None
+            try:
+                yield
+            finally:
+                gate.release()
+
+    def in_use_since(self) -> float:
+        """Return when the process that uses the cache longest began, this one among them (seconds, as st_mtime).
+
+        The leases of processes that have ended are cleared away.
+        """
+        import filelock
+
+        self._begin()
+        if self._lease is None:
+            return 0.0
+        began = self._lease.stat().st_mtime
+        for other in self._lease.parent.glob("*.lease"):
+            if other == self._lease:
+                continue
+            lock = filelock.FileLock(other)
+            try:
+                since = other.stat().st_mtime
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                began = min(began, since)
+                continue
+            except OSError:
+                continue
+            with contextlib.suppress(OSError):  # Windows removes no file that is open
+                other.unlink()
+            lock.release()
+        return began
+
+    def _lock_of(self, key: str) -> FileLock:
+        import filelock
+
+        if not _KEY.fullmatch(key):
+            raise IntegrityError("bad-cache-key", "A lock was asked for by what is no key.", found=key)
+        return filelock.FileLock(self.folder("locks") / f"{key}.lock")
+
+    def _begin(self) -> None:
+        """Take this process's lease; a cache that cannot be written needs none, since nothing is removed from it."""
+        if self._lease is not None:
+            return
+        import filelock
+
+        lease = self.root / "locks" / f"{secrets.token_hex(8)}.lease"
+        with contextlib.suppress(OSError):
+            lease.parent.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(lease, thread_local=False)
+            lock.acquire()
+            while not lease.exists():  # who looked for leases of the dead found it before it was locked
+                lock.release()
+                lock.acquire()
+            self._lease = lease
+            atexit.register(_end, lock, lease)
+
+    def _stamp_once(self, folder: Path) -> None:
+        """Stamp a folder, unless this process has; whether it still is there has to be looked at afterwards."""
+        if folder not in self._stamped:
+            with contextlib.suppress(UsageError), self.gate():
+                self._stamp(folder)
+
+    def _stamp(self, folder: Path) -> None:
+        with contextlib.suppress(OSError):  # it is gone, or another user's
+            os.utime(folder)
+            self._stamped.add(folder)
+
     def _unusable(self, error: OSError) -> UsageError:
         return UsageError(
             "no-cache",
@@ -115,3 +229,9 @@ class Cache:
             where=str(self.root),
             hint="Set ENVLOCK_CACHE_DIR to a folder that can be written.",
         )
+
+
+def _end(lock: FileLock, lease: Path) -> None:
+    lock.release()
+    with contextlib.suppress(OSError):
+        lease.unlink()

@@ -17,7 +17,7 @@ from envlock.model.edges import Downloads, Task
 VARIABLE = "ENVLOCK_DEBIAN_SOURCES"
 _FIELDS = ("archive", "path", "sha256", "timestamp")
 _EXAMPLE = f"{VARIABLE}='https://mirror.example.com/{{archive}}/{{path}}'"
-_ARCHIVES = ("debian", "debian-security")
+_ARCHIVES = ("debian", "debian-security", "ubuntu", "ubuntu-ports")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 

@@ -1,23 +1,24 @@
-"""Pulls from registries of images (OCI distribution-spec 1.1), every byte checked against its digest."""
+"""Registries of images (OCI distribution-spec 1.1): pulls and pushes, every byte checked against its digest."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
-from envlock.adapters.registry_session import Session, denied, failed
-from envlock.errors import IntegrityError, UsageError
-from envlock.formats.oci import DOCKER_INDEX, DOCKER_MANIFEST, INDEX, MANIFEST, digest_of
+from envlock.adapters.registry_errors import mismatch
+from envlock.adapters.registry_manifests import Manifests, check
+from envlock.adapters.registry_referrers import Referrers, subject_of
+from envlock.adapters.registry_session import Session
+from envlock.adapters.registry_tokens import pull_scope
+from envlock.adapters.registry_upload import Uploads
+from envlock.errors import UsageError
 from envlock.model.reference import Reference
 
 if TYPE_CHECKING:
     import urllib3
 
-_ACCEPT = {"Accept": ", ".join((INDEX, MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))}
-_MANIFEST_LIMIT = 4 << 20
-"""Bytes; registries need not take larger ones (distribution-spec, pushing manifests)."""
 _PIECE = 1 << 18
 _ATTEMPTS = 4
 
@@ -25,30 +26,56 @@ _Answer = TypeVar("_Answer")
 
 
 class OciRegistry:
-    """Any registry, asked as docker asks it; implements `model.edges.Registry`. Safe to use from several threads."""
+    """Any registry, asked as docker asks it; implements `model.edges.Registry`. Safe to use from several threads.
+
+    What is pulled may come from a mirror. What a push has to know is asked of the registry itself.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._manifests = Manifests(session)
+        self._uploads = Uploads(session)
+        self._referrers = Referrers(session, self._manifests)
 
     def digest(self, reference: Reference) -> str:
         """Ask with HEAD, which registries that count pulls do not count."""
+        return self._first(reference, lambda registry, root: self._manifests.digest(reference, registry, root))
 
-        def ask(registry: str, root: str) -> str | None:
-            with self._manifest("HEAD", reference, registry, root) as response:
-                _check(response, reference, "no-image")
-                return reference.digest or response.headers.get("Docker-Content-Digest")
-
-        return self._first(reference, ask) or self.manifest(reference)[2]
+    def find(self, reference: Reference) -> str | None:
+        """Ask the registry itself with HEAD."""
+        return self._manifests.find(reference, reference.registry, self._session.hosts.root(reference.registry))
 
     def manifest(self, reference: Reference) -> tuple[bytes, str, str]:
         """Return (bytes, media type, digest)."""
+        return self._first(reference, lambda registry, root: self._manifests.get(reference, registry, root))
 
-        def ask(registry: str, root: str) -> tuple[bytes, str, str]:
-            with self._manifest("GET", reference, registry, root) as response:
-                _check(response, reference, "no-image")
-                return _read_manifest(response, reference, registry)
+    def put_manifest(self, reference: Reference, raw: bytes, media_type: str) -> None:
+        """Put a manifest, and list it where it refers to another and the registry does not list it."""
+        listed = self._manifests.put(reference, raw, media_type)
+        if listed is None and subject_of(raw) is not None:
+            self._referrers.keep(reference, raw, media_type)
 
-        return self._first(reference, ask)
+    def referrers(self, reference: Reference, artifact_type: str | None = None) -> bytes:
+        """Return an OCI index; where the reference has only a tag, of what that tag names now."""
+        return self._referrers.listed(reference, reference.digest or self.digest(reference), artifact_type)
+
+    def has_blob(self, reference: Reference, digest: str) -> bool:
+        """Ask the registry itself with HEAD."""
+        registry = reference.registry
+        url = f"{self._session.hosts.root(registry)}/v2/{reference.repository}/blobs/{digest}"
+        with self._session.request("HEAD", url, registry=registry, scope=pull_scope(reference)) as response:
+            if response.status == 404:
+                return False
+            check(response, reference, "no-blob")
+            return True
+
+    def mount(self, reference: Reference, digest: str, source: Reference) -> bool:
+        """Ask for a blob of another repository; a registry that does not mount opens the upload instead."""
+        return self._uploads.mount(reference, digest, source)
+
+    def upload(self, reference: Reference, digest: str, size: int, chunks: Callable[[], Iterator[bytes]]) -> None:
+        """Stream a blob to the registry, from the beginning for each attempt."""
+        self._uploads.send(reference, digest, size, chunks)
 
     def blob(self, reference: Reference, digest: str) -> Iterator[bytes]:
         """Yield a blob; a connection that breaks is taken up where it broke."""
@@ -64,7 +91,7 @@ class OciRegistry:
                 if attempt == _ATTEMPTS or error.reference != "registry-broke":
                     raise
         if f"sha256:{found.hexdigest()}" != digest:
-            raise _mismatch(f"{reference.at(digest)}", digest, f"sha256:{found.hexdigest()}")
+            raise mismatch(reference.at(digest), digest, f"sha256:{found.hexdigest()}")
 
     def _pieces(self, reference: Reference, digest: str, start: int) -> Iterator[bytes]:
         """Yield a blob from its byte `start` on, from the first place that has it."""
@@ -77,11 +104,11 @@ class OciRegistry:
                         "GET",
                         f"{root}/v2/{reference.repository}/blobs/{digest}",
                         registry=registry,
-                        scope=_pull(reference),
+                        scope=pull_scope(reference),
                         headers={"Range": f"bytes={start}-"} if start else None,
                     )
                 )
-                _check(response, reference.at(digest), "no-blob")
+                check(response, reference.at(digest), "no-blob")
                 return stack.pop_all(), response
 
         opened, response = self._first(reference, open_at)
@@ -103,17 +130,6 @@ class OciRegistry:
                     hint="Run the command again.",
                 ) from None
 
-    def _manifest(
-        self, method: str, reference: Reference, registry: str, root: str
-    ) -> AbstractContextManager[urllib3.BaseHTTPResponse]:
-        return self._session.request(
-            method,
-            f"{root}/v2/{reference.repository}/manifests/{reference.target}",
-            registry=registry,
-            scope=_pull(reference),
-            headers=_ACCEPT,
-        )
-
     def _first(self, reference: Reference, ask: Callable[[str, str], _Answer]) -> _Answer:
         """Return the first answer of the registry's mirrors and itself; what the registry itself says counts last."""
         roots = list(self._session.hosts.roots(reference.registry))
@@ -124,61 +140,3 @@ class OciRegistry:
                 if error.reference == "offline":
                     raise
         return ask(*roots[-1])
-
-
-def _pull(reference: Reference) -> str:
-    return f"repository:{reference.repository}:pull"
-
-
-def _check(response: urllib3.BaseHTTPResponse, reference: Reference, missing: str) -> None:
-    """Raise UsageError unless the answer is what was asked for."""
-    if response.status in (200, 206):
-        return
-    if response.status in (401, 403):
-        raise denied(reference.registry, response.status)
-    if response.status == 404:
-        raise UsageError(
-            missing,
-            "The registry has no such image." if missing == "no-image" else "The registry lacks a layer of the image.",
-            where=str(reference),
-            hint="Check name and tag; where the image was deleted, name another one, and lock with --base.",
-        )
-    raise failed(reference.registry, f"it answered {response.status}")
-
-
-def _read_manifest(response: urllib3.BaseHTTPResponse, reference: Reference, registry: str) -> tuple[bytes, str, str]:
-    import urllib3
-
-    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-    if media_type not in (INDEX, MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST):
-        raise UsageError(
-            "not-a-manifest",
-            "What the registry answered is no image that envlock reads.",
-            where=str(reference),
-            expected="an OCI image or index, or Docker's (schema 2)",
-            found=media_type or "no media type",
-            hint="Is this a registry? Images of the old schema 1 have to be pushed again by a newer docker.",
-        )
-    try:
-        raw = response.read(_MANIFEST_LIMIT + 1)
-    except urllib3.exceptions.HTTPError as error:
-        raise failed(registry, type(error).__name__) from None
-    if len(raw) > _MANIFEST_LIMIT:
-        raise failed(registry, f"its image manifest has more than {_MANIFEST_LIMIT} bytes")
-    found = digest_of(raw)
-    # A tag's digest is the registry's word; under a digest the bytes must be that digest's.
-    for expected in (reference.digest, response.headers.get("Docker-Content-Digest")):
-        if expected is not None and expected.startswith("sha256:") and expected != found:
-            raise _mismatch(str(reference), expected, found)
-    return raw, media_type, found
-
-
-def _mismatch(where: str, expected: str, found: str) -> IntegrityError:
-    return IntegrityError(
-        "digest-mismatch",
-        "What the registry served does not have the digest that names it.",
-        where=where,
-        expected=expected,
-        found=found,
-        hint="A proxy or mirror in between may be broken: try again, or without it.",
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import ssl
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import urllib3
 
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROBES, _PROBE_S = 3, 20.0
 MIRRORS = "ENVLOCK_REGISTRY_MIRRORS"
 
 
@@ -25,7 +27,8 @@ class Hosts:
 
     Args:
         environment: where mirrors and certificate bundles are named.
-        daemon: the Engine's configuration, whose `registry-mirrors` stand for Docker's default registry.
+        daemon: the Engine's configuration, whose `registry-mirrors` stand for Docker's default registry; what is in
+            `certs.d/<host>/*.crt` beside it is trusted for that host, beside what is trusted anyway.
     """
 
     def __init__(self, environment: Mapping[str, str], daemon: Path, *, offline: bool) -> None:
@@ -33,15 +36,15 @@ class Hosts:
         self._daemon = daemon
         self._offline = offline
         self._guard = threading.Lock()
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str | None, tuple[Path, ...]], urllib3.PoolManager] = {}
         self._roots: dict[str, str] = {}
 
     def roots(self, registry: str) -> Iterator[tuple[str, str]]:
         """Iterate over (registry, base URL without /v2) of a registry's mirrors, then of itself."""
         for mirror in self._mirrors(registry):
             host, _, path = mirror.partition("/")
-            yield host, self._root(host) + (f"/{path.strip('/')}" if path.strip("/") else "")
-        yield registry, self._root(registry)
+            yield host, self.root(host) + (f"/{path.strip('/')}" if path.strip("/") else "")
+        yield registry, self.root(registry)
 
     def pool(self, url: str) -> urllib3.PoolManager:
         """Return what sends requests to a URL: through this machine's proxy, trusting its certificates."""
@@ -50,19 +53,46 @@ class Hosts:
         parts = urlsplit(url)
         bypass = is_loopback(parts.hostname or "") or urllib.request.proxy_bypass(parts.hostname or "")
         proxy = None if bypass else urllib.request.getproxies().get(parts.scheme)
+        own = self._certificates(parts.netloc.rpartition("@")[2]) if parts.scheme == "https" else ()
         with self._guard:
-            if proxy not in self._pools:
-                named = (self._environment.get(name) for name in _BUNDLES)
-                bundle = next((path for path in named if path and Path(path).is_file()), None)
-                timeout = urllib3.Timeout(connect=20, read=60)
-                self._pools[proxy] = (
-                    urllib3.ProxyManager(proxy, ca_certs=bundle, timeout=timeout, maxsize=8)
+            if (proxy, own) not in self._pools:
+                context = self._trusting(own)
+                self._pools[proxy, own] = (
+                    urllib3.ProxyManager(proxy, ssl_context=context, maxsize=8)
                     if proxy
-                    else urllib3.PoolManager(ca_certs=bundle, timeout=timeout, maxsize=8)
+                    else urllib3.PoolManager(ssl_context=context, maxsize=8)
                 )
-            return self._pools[proxy]
+            return self._pools[proxy, own]
 
-    def _root(self, registry: str) -> str:
+    def _certificates(self, host: str) -> tuple[Path, ...]:
+        """Return the authorities that the Engine trusts for one registry (dockerd, certs.d)."""
+        return tuple(sorted((self._daemon.parent / "certs.d" / host).glob("*.crt")))
+
+    def _trusting(self, own: tuple[Path, ...]) -> ssl.SSLContext:
+        from urllib3.util.ssl_ import create_urllib3_context
+
+        context = create_urllib3_context()
+        named = (self._environment.get(name) for name in _BUNDLES)
+        bundle = next((path for path in named if path and Path(path).is_file()), None)
+        try:
+            if bundle is None:
+                context.load_default_certs()
+            else:
+                context.load_verify_locations(bundle)
+            for path in own:
+                context.load_verify_locations(path)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(
+                "bad-certificates",
+                "Certificates of this machine cannot be read.",
+                where=f"{', '.join(_BUNDLES)}, or a .crt file in certs.d of Docker's configuration",
+                expected="certificates in PEM",
+                found=getattr(error, "reason", None) or error.strerror or type(error).__name__,
+                hint="Mend the file, or unset the variable.",
+            ) from None
+        return context
+
+    def root(self, registry: str) -> str:
         """Return scheme and host of a registry: plain HTTP is for loopback alone, where it speaks no TLS."""
         if not registry:
             import docker.auth
@@ -79,17 +109,22 @@ class Hosts:
         return known
 
     def _speaks_plainly(self, registry: str) -> bool:
+        """Ask without TLS; a server of TLS answers 400 or nothing, each time that it is asked."""
         import urllib3
 
         if self._offline:
             return True
         url = f"http://{registry}/v2/"
-        try:
-            response = self.pool(url).request("GET", url, preload_content=False, redirect=False, retries=False)
-        except urllib3.exceptions.HTTPError:
-            return False
-        response.close()
-        return response.status != 400  # what servers of TLS answer to HTTP
+        for _ in range(_PROBES):
+            try:
+                response = self.pool(url).request(
+                    "GET", url, preload_content=False, redirect=False, retries=False, timeout=_PROBE_S
+                )
+            except urllib3.exceptions.HTTPError:
+                continue
+            response.close()
+            return response.status != 400
+        return False
 
     def _mirrors(self, registry: str) -> list[str]:
         import docker.auth
@@ -115,6 +150,12 @@ class Hosts:
             except (OSError, ValueError, AttributeError):
                 pass  # no Engine here, or one with a configuration of its own kind
         return found
+
+
+def is_safe(url: str) -> bool:
+    """Tell whether secrets and unverified names may travel there: TLS, or this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 def is_loopback(host: str) -> bool:

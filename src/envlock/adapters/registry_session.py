@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import threading
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from envlock.adapters.credentials import basic
 from envlock.adapters.http_errors import retry_after
-from envlock.adapters.registry_auth import Credentials, challenges, docker_credentials
-from envlock.adapters.registry_hosts import Hosts, is_loopback
+from envlock.adapters.registry_auth import Credentials, docker_credentials
+from envlock.adapters.registry_errors import TRANSIENT, denied, failed
+from envlock.adapters.registry_hosts import Hosts, is_safe
+from envlock.adapters.registry_tokens import Tokens
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
     import urllib3
 
-_ATTEMPTS = 5
+ATTEMPTS = 5
 _REDIRECTS = 5
 _LONGEST_WAIT_S = 60.0
-_TRANSIENT = (408, 429, 500, 502, 503, 504)
-_TOKEN_LIMIT = 1 << 20
+_CONNECT_S, _READ_S, _TAKE_S = 20, 60, 300
+"""Registries on object stores move a large layer before they answer."""
+_LITTLE = 1 << 16
 _DAEMON = Path("/etc/docker/daemon.json")
+
+Body = bytes | Callable[[], Iterable[bytes]]
+"""Of a request: bytes, or a function that is called anew for each attempt."""
 
 
 class Session:
@@ -34,7 +38,8 @@ class Session:
 
     Args:
         environment: where mirrors and certificate bundles are named.
-        daemon: the Engine's configuration, whose `registry-mirrors` stand for Docker's default registry.
+        daemon: the Engine's configuration, whose `registry-mirrors` stand for Docker's default registry; the
+            certificates of registries are in `certs.d` beside it.
         credentials: of a registry, as Docker's configuration has them.
         sleep: waits for that many seconds.
     """
@@ -50,10 +55,8 @@ class Session:
     ) -> None:
         self._offline = offline
         self.hosts = Hosts(os.environ if environment is None else environment, daemon, offline=offline)
-        self._credentials = credentials
         self._sleep = sleep
-        self._guard = threading.Lock()
-        self._tokens: dict[tuple[str, str], str] = {}
+        self._tokens = Tokens(self._tried, credentials)
 
     @contextlib.contextmanager
     def request(
@@ -64,20 +67,30 @@ class Session:
         registry: str,
         scope: str,
         headers: Mapping[str, str] | None = None,
-        body: bytes | Callable[[], Iterable[bytes]] | None = None,
+        body: Body | None = None,
+        once: bool = False,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         """Open the answer to a request, whatever its status, with its body unread.
 
-        What is transient is asked again, as late as Retry-After says. Redirects of GET and HEAD are followed, and
-        no other host than the registry's own sees its credentials. `scope` is the access that a token is asked for
-        (distribution/spec/auth/scope). A `body` that is not bytes is a function, called anew for each attempt.
+        What is transient is asked again, as late as Retry-After says, unless `once`. Redirects are followed where
+        the method stays, and no other host than the registry's own sees its credentials, also where `url` is not
+        there. A Location is given absolute. `scope` is the access that a token is asked for.
         Raises UsageError (`registry-failed`, `offline`, `registry-denied`).
         """
-        response = self._answer(method, url, registry, scope, dict(headers or {}), body)
+        response = self._answer(method, url, registry, scope, dict(headers or {}), body, once=once)
         try:
             yield response
         finally:
-            response.close()
+            _finish(response)
+
+    def pause(self, host: str, attempt: int, wait: float | None, status: int | None = None) -> None:
+        """Wait before the attempt that follows `attempt` (from 1), as long as the registry asks to.
+
+        Raises UsageError (`registry-failed`) where that is too long.
+        """
+        if wait is not None and wait > _LONGEST_WAIT_S:
+            raise failed(host, f"it answers {status} and asks to come back in {wait:.0f} s")
+        self._sleep(0.5 * 2 ** (attempt - 1) if wait is None else wait)
 
     def _answer(
         self,
@@ -86,36 +99,40 @@ class Session:
         registry: str,
         scope: str,
         headers: dict[str, str],
-        body: bytes | Callable[[], Iterable[bytes]] | None,
+        body: Body | None,
+        *,
+        once: bool,
     ) -> urllib3.BaseHTTPResponse:
-        home, asked, redirects = _origin(url), False, 0
+        home, asked, redirects = _origin(self.hosts.root(registry)), False, 0
+        followed = (301, 302, 303, 307, 308) if method in ("GET", "HEAD") else (307, 308)
+        if not is_safe(url):
+            raise failed(registry, "it names a place without TLS")
         while True:
             own = _origin(url) == home
-            token = self._tokens.get((home, scope)) if own else None
+            token = self._tokens.held(home, scope) if own else None
             sent = headers | ({"Authorization": token} if token else {})
-            response = self._tried(method, url, sent, body)
+            response = self._tried(method, url, sent, body, once=once)
             if response.status == 401 and own and not asked:
                 asked = True
                 offered = response.headers.getlist("WWW-Authenticate")
-                response.close()
-                granted = self._authorization(offered, registry, scope, home)
-                if granted is None:
+                _finish(response)
+                if not self._tokens.renewed(offered, registry=registry, home=home, scope=scope, refused=token):
                     raise denied(registry, 401)
-                with self._guard:
-                    self._tokens[(home, scope)] = granted
                 continue
             location = response.headers.get("Location")
-            if response.status in (301, 302, 303, 307, 308) and location and method in ("GET", "HEAD"):
-                response.close()
+            if location:
+                location = response.headers["Location"] = urljoin(url, location)
+            if response.status in followed and location:
+                _finish(response)
                 redirects += 1
-                url = urljoin(url, location)
-                if redirects > _REDIRECTS or not _is_safe(url):
+                url = location
+                if redirects > _REDIRECTS or not is_safe(url):
                     raise failed(registry, "it redirects in circles, or to a place without TLS")
                 continue
             return response
 
     def _tried(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Callable[[], Iterable[bytes]] | None
+        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, *, once: bool = False
     ) -> urllib3.BaseHTTPResponse:
         import urllib3
 
@@ -127,7 +144,8 @@ class Session:
                 where=host,
                 hint="Leave --offline out.",
             )
-        for attempt in range(1, _ATTEMPTS + 1):
+        last = 1 if once else ATTEMPTS
+        for attempt in range(1, last + 1):
             try:
                 response = self.hosts.pool(url).request(
                     method,
@@ -137,88 +155,27 @@ class Session:
                     preload_content=False,
                     redirect=False,
                     retries=False,
+                    timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S if body is None else _TAKE_S),
                 )
             except urllib3.exceptions.HTTPError as error:
-                if attempt == _ATTEMPTS or isinstance(error, urllib3.exceptions.SSLError):
+                if attempt == last or _is_hopeless(error):
                     raise failed(host, _cause(error)) from None
-                self._sleep(0.5 * 2 ** (attempt - 1))
+                self.pause(host, attempt, None)
                 continue
-            if response.status not in _TRANSIENT or attempt == _ATTEMPTS:
+            if response.status not in TRANSIENT or attempt == last:
                 return response
             wait = retry_after(response)
-            response.close()
-            if wait is not None and wait > _LONGEST_WAIT_S:
-                raise failed(host, f"it answers {response.status} and asks to come back in {wait:.0f} s")
-            self._sleep(0.5 * 2 ** (attempt - 1) if wait is None else wait)
+            _finish(response)
+            self.pause(host, attempt, wait, response.status)
         raise AssertionError  # the last attempt returns or raises
 
-    def _authorization(self, offered: list[str], registry: str, scope: str, home: str) -> str | None:
-        """Return the Authorization header that a challenge asks for, None where there is nothing to give."""
-        ways = {challenge.scheme: challenge.parameters for challenge in challenges(offered)}
-        credentials = self._credentials(registry)
-        if "bearer" in ways:
-            return self._bearer(ways["bearer"], credentials, registry, scope)
-        if "basic" in ways and credentials is not None and not credentials.refreshes and _is_safe(home):
-            return basic(credentials.user, credentials.secret)
-        return None
 
-    def _bearer(self, parameters: Mapping[str, str], credentials: Credentials | None, registry: str, scope: str) -> str:
-        """Ask the token server (distribution/spec/auth/token, oauth)."""
-        import urllib3
-
-        realm = parameters.get("realm", "")
-        if not _is_safe(realm):
-            raise failed(registry, "it names a token server without TLS")
-        asked = {"service": parameters.get("service", ""), "scope": scope}
-        asked = {key: value for key, value in asked.items() if value}
-        if credentials is not None and credentials.refreshes:
-            form = asked | {
-                "grant_type": "refresh_token",
-                "client_id": "envlock",
-                "refresh_token": credentials.secret,
-            }
-            headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            response = self._tried("POST", realm, headers, urlencode(form).encode())
-        else:
-            headers = {"Authorization": basic(credentials.user, credentials.secret)} if credentials is not None else {}
-            joint = "&" if urlsplit(realm).query else "?"
-            response = self._tried("GET", f"{realm}{joint}{urlencode(asked)}", headers, None)
-        try:
-            if response.status in (400, 401, 403):
-                raise denied(registry, response.status)
-            if response.status != 200:
-                raise failed(registry, f"its token server answered {response.status}")
-            answer = json.loads(response.read(_TOKEN_LIMIT))
-            token = answer.get("token") or answer.get("access_token")
-        except (ValueError, AttributeError, urllib3.exceptions.HTTPError):
-            token = None
-        finally:
-            response.close()
-        if not isinstance(token, str) or not token.isprintable():
-            raise failed(registry, "its token server gave no token")
-        return f"Bearer {token}"
-
-
-def denied(registry: str, status: int) -> UsageError:
-    """Return the error of a registry that asks for credentials, or for other ones."""
-    return UsageError(
-        "registry-denied",
-        "The registry does not let us in.",
-        where=registry or "Docker's default registry",
-        found=f"{status}",
-        hint=f"Log in as docker does: docker login {registry}".rstrip() + "; is the name of the image right?",
-    )
-
-
-def failed(registry: str, why: str) -> UsageError:
-    """Return the error of a registry that cannot be used."""
-    return UsageError(
-        "registry-failed",
-        "The registry cannot be used.",
-        where=registry or "Docker's default registry",
-        found=why,
-        hint="Check the network, the proxy and SSL_CERT_FILE, then run the command again.",
-    )
+def _finish(response: urllib3.BaseHTTPResponse) -> None:
+    """Keep the connection for the next request where little or nothing is left to read, else close it."""
+    left = response.length_remaining
+    if left is not None and left <= _LITTLE:
+        response.drain_conn()
+    response.close()
 
 
 def _origin(url: str) -> str:
@@ -227,10 +184,10 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
-def _is_safe(url: str) -> bool:
-    """Tell whether secrets and unverified names may travel there: TLS, or this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+def _is_hopeless(error: Exception) -> bool:
+    """Tell whether another attempt fares no better: TLS that cannot be agreed on, not a connection that broke."""
+    reason = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    return isinstance(reason, ssl.SSLError) and not isinstance(reason, ssl.SSLEOFError | ssl.SSLZeroReturnError)
 
 
 def _cause(error: Exception) -> str:

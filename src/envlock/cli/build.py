@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,10 @@ from envlock.errors import UsageError
 if TYPE_CHECKING:
     from envlock.image.oci import Image
     from envlock.model.edges import Progress
+    from envlock.model.lock import LockFile
+    from envlock.model.manifest import Manifest
+    from envlock.model.reference import Reference
+    from envlock.operations.edges import Edges
 
 _FORMS = "oci:DIR, docker-archive:FILE or engine"
 
@@ -28,7 +32,7 @@ _FORMS = "oci:DIR, docker-archive:FILE or engine"
     multiple=True,
     envvar="ENVLOCK_BUILD_OUTPUT",
     metavar="OUTPUT",
-    help=f"{_FORMS}; oci:.envlock/images/ENV.",
+    help=f"{_FORMS}. Without: none where the repository has the image, else oci:.envlock/images/ENV.",
 )
 @click.option(
     "-t",
@@ -59,80 +63,170 @@ def command(
 ) -> None:
     """Build images from locks: no daemon, no root, the same digest on every machine.
 
-    Without ENV, every environment that has an image.
+    Without ENV, every environment that has an image. With `include` in the manifest, the project image too, which is
+    the one that -t names.
     """
     import json
 
     from envlock.formats.pylock import read_lock
-    from envlock.operations.image import build_image
 
     manifest = manifest_here()
     names = envs or tuple(name for name in sorted(manifest.environments) if manifest.environments[name].image)
     names = chosen(manifest, names)
-    targets = [_parse(text) for text in outputs]
+    targets = [parse_output(text) for text in outputs]
     if len(names) > 1 and any(kind == "docker-archive" for kind, _ in targets):
         raise click.UsageError("One docker-archive holds one environment: name it.")
     edges = edges_of(ctx, manifest)
     rows = []
     for name in names:
-        path = manifest.lock_path(name)
-        lock_file = read_lock(path)
+        lock_file = read_lock(manifest.lock_path(name))
         look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="building")
-        table = manifest.environments[name].image
-        if table is not None and table.include:
-            click.secho("warning: include is not read yet: no project file is in the image", fg="yellow", err=True)
-        image = build_image(
-            lock_file,
-            folder=path.parent,
-            sums=manifest.sums_path,
-            edges=edges,
-            warn=lambda text: click.secho(f"warning: {text}", fg="yellow", err=True),
-            jobs=jobs,
-            rebuild=rebuild,
-        )
-        written: list[str] = []
-        row = {
-            "env": name,
-            "lock": f"sha256:{lock_file.digest}",
-            "index": image.index.descriptor.digest,
-            "platforms": {
-                str(one.platform): {"manifest": one.manifest.descriptor.digest, "image": one.image_id}
-                for one in image.platforms
-            },
-            "outputs": written,
-        }
+        making = _Making(manifest, name, lock_file, edges)
+        there = None if targets or tags or rebuild else making.in_registry()
+        images, outcome = (there[0], "in the registry") if there else (making.build(jobs, rebuild), "built")
+        written = [str(there[1])] if there else []
         if not as_json:
-            _print(name, image)
-        for kind, where in targets or [("oci", str(manifest.folder / ".envlock" / "images" / name))]:
-            written.append(_write(kind, where, image, name, tags, edges.progress))
-            if not as_json:
-                click.echo(f"  written   {written[-1]}")
-        rows.append(row)
+            print_images(name, images, outcome)
+        default = [("oci", str(manifest.folder / ".envlock" / "images" / name))]
+        for kind, where in [] if there else targets or default:
+            written.append(write_output(kind, where, images, name, tags, edges.progress))
+        if not as_json:
+            for place in written:
+                click.echo(f"  {'there' if there else 'written':<15} {place}")
+        rows.append(_row(name, lock_file, images, written, built=there is None))
     if as_json:
         click.echo(json.dumps({"schema": 1, "images": rows}, indent=2))
 
 
-def _parse(text: str) -> tuple[str, str]:
+class _Making:
+    """One environment on its way to its images: the environment's, and the project's where files are included."""
+
+    def __init__(self, manifest: Manifest, name: str, lock_file: LockFile, edges: Edges) -> None:
+        from envlock.operations.references import repository_of
+
+        self._manifest, self._name, self._lock_file, self._edges = manifest, name, lock_file, edges
+        self._repository = repository_of(manifest, name)
+
+    def in_registry(self) -> tuple[list[Image], Reference] | None:
+        """Return the images and their reference where envlock.sum and the registry agree that they are there."""
+        from envlock.image.sums import read_sums
+        from envlock.operations.image import vouched_image
+
+        if self._repository is None:
+            return None
+        try:
+            image = vouched_image(self._lock_file, read_sums(self._manifest.sums_path), self._edges)
+            if image is None:
+                return None
+            images = self._with_project(image, rebuild=False)
+            registry = self._edges.registry()
+            for each in images:
+                if registry.find(self._repository.tagged(each.tag)) != each.index.descriptor.digest:
+                    return None
+        except UsageError as error:
+            if error.reference not in ("registry-failed", "registry-denied", "offline"):
+                raise
+            if error.reference != "offline":
+                warn(f"the repository cannot be asked, so the image is built here ({error.found or error.what})")
+            return None
+        return images, self._repository.at(images[-1].index.descriptor.digest)
+
+    def build(self, jobs: int | None, rebuild: bool) -> list[Image]:
+        """Build what neither the cache nor a registry has."""
+        from envlock.operations.image import build_image
+        from envlock.operations.references import neighbours
+
+        image = build_image(
+            self._lock_file,
+            folder=self._manifest.lock_path(self._name).parent,
+            sums=self._manifest.sums_path,
+            edges=self._edges,
+            warn=warn,
+            repositories=() if rebuild else neighbours(self._manifest, self._name, self._lock_file.lock),
+            jobs=jobs,
+            rebuild=rebuild,
+        )
+        return self._with_project(image, rebuild=rebuild)
+
+    def _with_project(self, image: Image, *, rebuild: bool) -> list[Image]:
+        from envlock.operations.project import project_image
+
+        table, config = self._manifest.environment(self._name).image, self._lock_file.lock.image
+        if table is None or not table.include or config is None:
+            return [image]
+        project = project_image(
+            image,
+            include=table.include,
+            workdir=config.workdir,
+            folder=self._manifest.folder,
+            layers=self._edges.artifacts.folder("layers"),
+            progress=self._edges.progress,
+            warn=warn,
+            rebuild=rebuild,
+        )
+        return [image, project]
+
+
+def warn(text: str) -> None:
+    """Say what a user should know, on stderr."""
+    click.secho(f"warning: {text}", fg="yellow", err=True)
+
+
+def _row(name: str, lock_file: LockFile, images: Sequence[Image], written: list[str], *, built: bool) -> dict[str, Any]:
+    row = {
+        "env": name,
+        "lock": f"sha256:{lock_file.digest}",
+        "built": built,
+        **digests_of(images[0]),
+        "outputs": written,
+    }
+    if len(images) > 1:
+        row["project"] = {"tag": images[-1].tag, **digests_of(images[-1])}
+    return row
+
+
+def digests_of(image: Image) -> dict[str, Any]:
+    """Return the digests of an image as --json shows them."""
+    return {
+        "index": image.index.descriptor.digest,
+        "platforms": {
+            str(one.platform): {"manifest": one.manifest.descriptor.digest, "image": one.image_id}
+            for one in image.platforms
+        },
+    }
+
+
+def parse_output(text: str) -> tuple[str, str]:
+    """Return kind and place of an --output; UsageError (`bad-output`)."""
     kind, _, where = text.partition(":")
     if text == "engine" or (kind in ("oci", "docker-archive") and where):
         return kind, where
     raise UsageError("bad-output", f"--output {text!r} is not understood.", expected=_FORMS, found=text)
 
 
-def _print(name: str, image: Image) -> None:
-    click.secho(f"{name}: built", bold=True)
-    click.echo(f"  index     {image.index.descriptor.digest}")
-    for one in image.platforms:
-        layers = len(one.layers)
-        size = sum(layer.size for layer in one.layers) / 1e6
-        click.echo(f"  manifest  {one.manifest.descriptor.digest}  {one.platform}, {layers} layers, {size:.0f} MB")
-        click.echo(f"  image ID  {one.image_id}")
+def print_images(name: str, images: Sequence[Image], outcome: str) -> None:
+    """Say what an image is known as, by the three names that registries and Engines use."""
+    for image in images:
+        what = f"{name}: {outcome}" if image.source is None else f"{name}: project image {image.tag}"
+        click.secho(what, bold=True)
+        click.echo(f"  index digest    {image.index.descriptor.digest}")
+        for one in image.platforms:
+            size = sum(layer.size for layer in one.layers) / 1e6
+            about = f"{one.platform}, {len(one.layers)} layers, {size:.0f} MB"
+            click.echo(f"  manifest digest {one.manifest.descriptor.digest}  {about}")
+            click.echo(f"  image ID        {one.image_id}")
 
 
-def _write(kind: str, where: str, image: Image, env: str, tags: Sequence[str], progress: Progress) -> str:
+def write_output(
+    kind: str, where: str, images: Sequence[Image], env: str, tags: Sequence[str], progress: Progress
+) -> str:
+    """Write the last image; a layout holds the environment image below a project image too."""
+    image = images[-1]
     if kind == "oci":
         from envlock.image.layout import write_layout
 
+        for below in images[:-1]:
+            write_layout(Path(where), below, progress=progress)
         write_layout(Path(where), image, tags, progress=progress)
         return f"oci:{relative(Path(where).absolute())}"
     names = [_with_tag(tag) for tag in tags] or [f"{env}:{image.tag}"]

@@ -12,13 +12,18 @@ from envlock.cli.wiring import manifest_here, only, relative
 @click.command("export")
 @click.argument("env", required=False)
 @click.option(
-    "--format", "form", type=click.Choice(["requirements", "dockerfile"]), required=True, help="What to write."
+    "--format",
+    "form",
+    type=click.Choice(["requirements", "dockerfile", "cyclonedx"]),
+    required=True,
+    help="What to write.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Where; stdout.")
 @click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the result as JSON.")
 @click.pass_context
 def command(ctx: click.Context, env: str | None, *, form: str, output: Path | None, as_json: bool) -> None:
-    """Write a lock in another tool's form: a requirements file with hashes, or a Dockerfile pinned by digest.
+    """Write a lock in another tool's form: a requirements file with hashes, a Dockerfile pinned by digest, or a bill of
+    materials (CycloneDX 1.6).
 
     pip reads the requirements from version 20.3 on, so that the Pythons whose last pip cannot read a pylock install
     from the lock too.
@@ -40,6 +45,10 @@ def command(ctx: click.Context, env: str | None, *, form: str, output: Path | No
         absent = [wheel.name for wheel in off_index(lock_file.lock) if not (path.parent / (wheel.path or "")).is_file()]
         if absent:
             notes.append(f"no index has {', '.join(absent)}: `envlock fetch {name}` puts the files where pip looks")
+    elif form == "cyclonedx":
+        from envlock.operations.sbom import cyclonedx_json
+
+        text = cyclonedx_json(lock_file).decode()
     else:
         requirements = f"requirements.{name}.txt"
         image = manifest.environment(name).image

@@ -54,6 +54,8 @@ def command(
     from envlock.model.platform import Platform
     from envlock.operations.airgap import artifacts_of, carry_in, carry_out, fetch_all
     from envlock.operations.fetch import place_beside
+    from envlock.operations.references import neighbours
+    from envlock.operations.remote_layers import RemoteLayers
 
     if to is not None and source is not None:
         raise click.UsageError("--to and --from exclude each other.")
@@ -61,6 +63,10 @@ def command(
     edges = edges_of(ctx, manifest)
     way = f"to {to}" if to is not None else f"from {source}" if source is not None else ""
     rows = []
+
+    def warn(text: str) -> None:
+        click.secho(f"warning: {text}", fg="yellow", err=True)
+
     for name in chosen(manifest, envs):
         path = manifest.lock_path(name)
         lock = read_lock(path).lock
@@ -69,7 +75,8 @@ def command(
         copied = 0
         if source is not None:
             copied = carry_in(artifacts, source, edges.artifacts, edges.progress)
-        found = fetch_all(lock, wanted, folder=path.parent, edges=edges)
+        remote = RemoteLayers(neighbours(manifest, name, lock), edges.registry, warn)
+        found = fetch_all(lock, wanted, folder=path.parent, edges=edges, brought=remote)
         if to is not None:
             copied = carry_out(artifacts, edges.artifacts, to, edges.progress)
         placed = place_beside(lock, found, path.parent)

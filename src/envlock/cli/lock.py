@@ -134,7 +134,9 @@ def lock_one(
     path = manifest.lock_path(name)
     previous = previous_lock(path)
     kept = pins or (previous.lock if previous else None)
-    locked = lock_environment(manifest, name, previous=kept, upgrade=wanted, edges=edges)
+    locked = lock_environment(manifest, name, previous=kept, upgrade=wanted, edges=edges, dry_run=dry_run)
+    for note in locked.notes:
+        click.echo(f"note: {note}", err=True)
     for warning in warnings_of(manifest, name, edges.now):
         click.secho(f"warning: {warning}", fg="yellow", err=True)
     if previous is not None and pins is None:
@@ -143,6 +145,10 @@ def lock_one(
     same = previous is not None and previous.raw == written.raw
     if not same and not dry_run:
         write_beside(path, written.raw)
+    if written.lock.base is not None and written.lock.base.run_layers and not dry_run:
+        from envlock.operations.steps import keep_beside
+
+        keep_beside(written.lock, path.parent, edges.artifacts)
     before = comparable(previous, locked.lock) if previous else None
     difference = diff_locks(before, written, before_name="before", after_name="now") if before else None
     if not as_json:
@@ -152,7 +158,25 @@ def lock_one(
 
             click.echo(difference_text(difference, style=style_of(ctx), width=width()), nl=False)
         click.echo(f"  {relative(path)}  sha256:{written.digest}")
-    return _row(name, path, written, locked, same=same, changes=difference.changes if difference else ())
+    stand_ins = _stand_ins(ctx, manifest, locked.lock, edges, told=not (same or as_json))
+    row = _row(name, path, written, locked, same=same, changes=difference.changes if difference else ())
+    return row | ({"stand-ins": stand_ins} if stand_ins else {})
+
+
+def _stand_ins(
+    ctx: click.Context, manifest: Manifest, lock: Lock, edges: Edges, *, told: bool
+) -> dict[str, tuple[str, ...]]:
+    """Return what stands in for which package's maintainer scripts above a base from a registry, and say it."""
+    if lock.base is None or lock.base.image is None or not lock.base.packages:
+        return {}
+    from envlock.operations.stand_ins import stand_ins
+
+    found = dict(stand_ins(lock, manifest, edges))
+    if found and told and not ctx.obj["quiet"]:
+        click.echo("note: no maintainer script is executed; in their place:", err=True)
+        for package, effects in found.items():
+            click.echo(f"  {package}: {', '.join(effects) or 'nothing, they have nothing to do in an image'}", err=True)
+    return found
 
 
 def _say(ctx: click.Context, name: str, locked: Locked, state: str) -> None:
@@ -189,6 +213,7 @@ def _row(
         "unchanged": same,
         "changes": [msgspec.to_builtins(change) for change in changes],
         "newer": [f"{row.package} {row.version}" for row in locked.newer],
+        "notes": list(locked.notes),
     }
 
 

@@ -40,7 +40,7 @@ def _strictly(ctx: click.Context, manifest: Manifest, name: str) -> tuple[list[s
     path = manifest.lock_path(name)
     before = read_lock(path)
     gone = unavailable(before.lock, edges)
-    again = lock_environment(manifest, name, previous=before.lock, upgrade=Upgrade(), edges=edges).lock
+    again = lock_environment(manifest, name, previous=before.lock, upgrade=Upgrade(), edges=edges, dry_run=True).lock
     now = parse_lock(write_lock(again), str(path))
     if now.raw == before.raw:
         return [], gone

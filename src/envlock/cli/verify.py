@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from envlock.cli.console import style_of, width
 from envlock.cli.inputs import look_at_inputs
-from envlock.cli.wiring import manifest_here, only, relative
+from envlock.cli.wiring import edges_of, manifest_here, only, relative
 from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from envlock.model.lock import Lock
+    from envlock.model.manifest import Manifest
+    from envlock.operations.verify import Compilers
 
 
 @click.command("verify")
 @click.argument("env", required=False)
 @click.option("--python", "python", type=click.Path(path_type=Path), metavar="PATH", help="An interpreter, or a venv.")
-@click.option("--image", metavar="REF", help="An image layout, oci:DIR; it is neither run nor pulled.")
+@click.option("--image", metavar="REF", help="An image layout, oci:DIR or oci:DIR:TAG; it is neither run nor pulled.")
 @click.option("--full/--quick", default=False, help="Every byte of every file, or metadata and sizes (default).")
+@click.option("--recompile", is_flag=True, help="With --image and --full: compile every module again and compare.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.option("--locked", is_flag=True, help="Fail (1) where the lock no longer follows from its inputs.")
 @click.option("--frozen", is_flag=True, help="Do not even look at the manifest's inputs.")
@@ -31,6 +38,7 @@ def command(
     python: Path | None,
     image: str | None,
     full: bool,
+    recompile: bool,
     strict: bool,
     locked: bool,
     frozen: bool,
@@ -46,11 +54,14 @@ def command(
     from envlock.adapters.cache import Cache
     from envlock.cli.progress import progress_for
     from envlock.formats.pylock import read_lock
+    from envlock.operations.expected_image import base_at_hand
     from envlock.operations.records import records_at_hand
     from envlock.operations.verify import verify_environment, verify_image
 
     if python is not None and image is not None:
         raise click.UsageError("--python and --image exclude each other.")
+    if recompile and not (image and full):
+        raise click.UsageError("--recompile needs --image and --full.")
     manifest = manifest_here()
     name = only(manifest, env)
     path = manifest.lock_path(name)
@@ -60,7 +71,15 @@ def command(
     progress = progress_for(quiet=ctx.obj["quiet"])
     if image is not None:
         verdict = verify_image(
-            lock_file, image, sums=manifest.sums_path, records=records, progress=progress, full=full, strict=strict
+            lock_file,
+            image,
+            sums=manifest.sums_path,
+            records=records,
+            progress=progress,
+            full=full,
+            strict=strict,
+            bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
+            compilers=_compilers(ctx, manifest, lock_file.lock) if recompile else None,
         )
     else:
         from envlock.adapters.interpreter import TargetPython
@@ -86,6 +105,14 @@ def command(
     elif verdict.exit_code or not ctx.obj["quiet"]:
         click.echo(verdict_text(verdict, style=style_of(ctx), width=width(), everything=verbose), nl=False)
     return verdict.exit_code
+
+
+def _compilers(ctx: click.Context, manifest: Manifest, lock: Lock) -> Compilers:
+    """Return what opens the interpreters of the lock's image: the root that they run in is made where need be."""
+    from envlock.operations.compilers import open_compiler
+
+    edges = edges_of(ctx, manifest)
+    return lambda platform: open_compiler(lock, platform, edges)
 
 
 def _default_target(venv: Path) -> Path:

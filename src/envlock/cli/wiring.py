@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from envlock.model.manifest_parser import find_manifest
 from envlock.model.platform import Platform
 
 if TYPE_CHECKING:
-    from envlock.model.edges import Progress, Registry, Sandbox
+    from envlock.model.edges import Progress, Registry, Sandbox, Steps
     from envlock.model.index import Indexes
     from envlock.operations.edges import Edges
 
@@ -31,11 +33,14 @@ def edges_of(ctx: click.Context, manifest: Manifest | None = None) -> Edges:
 
     options: dict[str, Any] = ctx.obj
     indexes = read_indexes(manifest.indexes, manifest.folder) if manifest else read_indexes((), Path.cwd())
-    return wire(indexes, progress_for(quiet=options["quiet"]), offline=options["offline"])
+    said = _quietly if options["quiet"] else _say_of_step
+    return wire(indexes, progress_for(quiet=options["quiet"]), offline=options["offline"], said=said)
 
 
-def wire(indexes: Indexes, progress: Progress, *, offline: bool = False) -> Edges:
-    """Put every adapter where operations expect its edge."""
+def wire(
+    indexes: Indexes, progress: Progress, *, offline: bool = False, said: Callable[[str], None] = lambda _: None
+) -> Edges:
+    """Put every adapter where operations expect its edge; `said` is told what `run` steps print, line by line."""
     from envlock.adapters.allowed_sandbox import AllowedSandbox
     from envlock.adapters.apt import apt_here
     from envlock.adapters.bytecode import RootCompiler
@@ -48,7 +53,8 @@ def wire(indexes: Indexes, progress: Progress, *, offline: bool = False) -> Edge
     from envlock.adapters.uv import Uv
     from envlock.operations.edges import Edges
 
-    def registry() -> Registry:
+    @functools.cache
+    def registry() -> Registry:  # one session: its tokens and connections serve a whole command
         from envlock.adapters.registry import OciRegistry
         from envlock.adapters.registry_session import Session
 
@@ -59,6 +65,12 @@ def wire(indexes: Indexes, progress: Progress, *, offline: bool = False) -> Edge
         from envlock.adapters.engine_sandbox import EngineSandbox
 
         return EngineSandbox(Engine())
+
+    def steps() -> Steps:
+        from envlock.adapters.engine import Engine
+        from envlock.adapters.engine_steps import EngineSteps
+
+        return EngineSteps(Engine(), said=said)
 
     credentials = Credentials(indexes)
     downloads = Http(offline=offline, credentials=credentials, insecure_hosts=indexes.insecure_hosts)
@@ -71,12 +83,33 @@ def wire(indexes: Indexes, progress: Progress, *, offline: bool = False) -> Edge
         archives=Mirrors(downloads),
         registry=registry,
         solver=apt_here,
+        steps=steps,
         sandbox=sandbox,
         compiler=lambda root, interpreter: RootCompiler(sandbox, root, interpreter),
         progress=progress,
         indexes=indexes,
+        machine=_machine(),
         now=datetime.datetime.now(datetime.UTC),
     )
+
+
+def _say_of_step(line: str) -> None:
+    from envlock.errors import printable
+
+    click.echo(f"  | {printable(line)}", err=True)
+
+
+def _quietly(_: str) -> None:
+    pass
+
+
+def _machine() -> Platform | None:
+    import platform
+
+    try:
+        return Platform.of_machine(platform.machine(), "linux")
+    except UsageError:
+        return None
 
 
 def chosen(manifest: Manifest, names: tuple[str, ...]) -> tuple[str, ...]:

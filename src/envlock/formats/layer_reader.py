@@ -204,7 +204,13 @@ def _decompressed(blob: Iterator[bytes], where: str) -> Iterator[bytes]:
             break
     if first.startswith(_ZSTD):
         raise UnverifiableError(
-            "layer-compression", "A layer is compressed with zstd, which cannot be read.", where=where
+            "layer-compression",
+            "A layer is compressed with zstd, which cannot be read.",
+            where=where,
+            expected="gzip, or no compression",
+            found="zstd",
+            hint="Push the image again with gzip: docker buildx build "
+            "--output type=image,push=true,compression=gzip,force-compression=true",
         )
     if not first.startswith(_GZIP):
         yield from chain((first,), blob)

@@ -104,6 +104,9 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, r
     labels: dict[str, str] | None = None
     working_dir: str | None = None
     user: str | None = None
+    exposed_ports: dict[str, dict[str, Any]] | None = None
+    volumes: dict[str, dict[str, Any]] | None = None
+    stop_signal: str | None = None
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -246,7 +249,7 @@ class Layout:
         return config
 
     def manifests(self) -> Iterator[tuple[Descriptor, Descriptor | None]]:
-        """Yield (manifest, index it is listed in or None), following indexes one in another."""
+        """Yield (manifest of an image, index it is listed in or None), following indexes one in another."""
         for descriptor in self.top().manifests:
             yield from self._below(descriptor, None, depth=0)
 
@@ -258,6 +261,8 @@ class Layout:
     def _below(
         self, descriptor: Descriptor, index: Descriptor | None, depth: int
     ) -> Iterator[tuple[Descriptor, Descriptor | None]]:
+        if descriptor.artifact_type is not None:
+            return  # what refers to an image, such as its provenance
         if descriptor.media_type in (MANIFEST, DOCKER_MANIFEST):
             yield descriptor, index
         elif descriptor.media_type in (INDEX, DOCKER_INDEX) and depth < 4:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from envlock.formats.tar import Member
 from envlock.image.effects import apply_effects
-from envlock.image.tree import Spool, Tree, inflate
+from envlock.image.tree import Package, Spool, Tree, inflate
 from envlock.model.artifact import Deb
 from envlock.model.edges import NoProgress, Progress
 from envlock.model.lock import Base
@@ -47,18 +47,23 @@ def base_members(
 
 def installed(packages: Sequence[Deb], platform: Platform, debs: Debs, *, progress: Progress) -> Tree:
     """Return the tree of the packages' files alone; what order they come in decides nothing."""
-    spool = Spool()
-    tree = Tree(platform.machine, spool)
+    tree = Tree(platform.machine)
+    for package in inflated(packages, debs, tree.spool, progress=progress):
+        tree.install(package)
+    return tree
+
+
+def inflated(packages: Sequence[Deb], debs: Debs, spool: Spool, *, progress: Progress) -> Iterator[Package]:
+    """Iterate over the packages by name, their files in the spool; the next ones are inflated meanwhile."""
     pool = ThreadPoolExecutor(_THREADS)
     try:
-        with progress.task("Unpacking the base", len(packages)) as task:
+        with progress.task("Unpacking Debian packages", len(packages)) as task:
             ordered = sorted(packages, key=lambda deb: deb.name)
             for package in pool.map(lambda deb: inflate(deb, debs(deb), spool), ordered):
-                tree.install(package)
+                yield package
                 task.advance()
     finally:
         pool.shutdown(cancel_futures=True)
-    return tree
 
 
 def python_of(base: Base) -> str:

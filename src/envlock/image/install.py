@@ -24,6 +24,7 @@ from envlock.formats.wheel import EntryPoint, WheelEntry, WheelFile
 
 PREFIX = "opt/venv"
 INTERPRETER = f"/{PREFIX}/bin/python"
+_OPAQUE = f"{PREFIX}/.wh..wh..opq"
 _SHEBANG = f"#!{INTERPRETER}".encode()
 _LAUNCHER = "#!{interpreter}\n" + UV
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -101,12 +102,14 @@ def folder(path: str) -> Entry:
     return Entry(path=path, kind="dir", mode=0o755)
 
 
-def venv_skeleton(version: str, interpreter: str) -> tuple[tuple[Entry, bytes], ...]:
+def venv_skeleton(version: str, interpreter: str, *, opaque: bool = False) -> tuple[tuple[Entry, bytes], ...]:
     """Return the entries of an empty virtual environment with their bodies.
 
     Args:
         version: the interpreter's full version, such as 3.9.2.
         interpreter: its absolute path in the image.
+        opaque: hide what lower layers have in its place (image-spec 1.1, layer.md, opaque whiteout): a base from a
+            registry may have an environment of its own there, whose packages nobody locked.
     """
     python = ".".join(version.split(".")[:2])
     configuration = (
@@ -120,6 +123,8 @@ def venv_skeleton(version: str, interpreter: str) -> tuple[tuple[Entry, bytes], 
         f"{PREFIX}/lib64": _link(f"{PREFIX}/lib64", "lib"),
         f"{PREFIX}/pyvenv.cfg": Entry(path=f"{PREFIX}/pyvenv.cfg", kind="file", mode=0o644, size=len(configuration)),
     }
+    if opaque:
+        entries[_OPAQUE] = Entry(path=_OPAQUE, kind="file", mode=0o644)
     site = site_packages(python)
     folders = [*with_parents([*entries, f"{site}/"], set()), f"{PREFIX}/include"]
     entries |= {path: folder(path) for path in folders}
@@ -147,12 +152,16 @@ def check_conflicts(owned: Iterable[Owned]) -> None:
         other = first.setdefault(file.path, file)
         if other.sha256 != file.sha256 or (not file.sha256 and other is not file):
             conflicts.append((other, file))
+    folders: set[str] = {"", PREFIX}
     for file in first.values():
-        above = file.path
-        while (above := posixpath.dirname(above)) not in ("", PREFIX):
-            if above in first:
-                conflicts.append((first[above], file))
-                break
+        above, passed = file.path.rpartition("/")[0], []
+        while above not in folders and above not in first:
+            passed.append(above)
+            above = above.rpartition("/")[0]
+        if above in first:
+            conflicts.append((first[above], file))
+        else:
+            folders.update(passed)
     if not conflicts:
         return
     conflicts.sort(key=lambda pair: pair[1].path.encode())

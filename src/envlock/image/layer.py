@@ -28,6 +28,7 @@ from envlock.errors import IntegrityError, UsageError
 from envlock.formats import tar
 from envlock.formats.deflate import MEMBER_HEADER, deflate_runs, member_trailer, rechunk, stored_blocks
 from envlock.formats.inflate import RAW, feed, inflater
+from envlock.formats.oci import LAYER
 from envlock.formats.tar import Entry, Member
 from envlock.model.edges import Task
 
@@ -39,7 +40,7 @@ _BATCH = 4 << 20
 _BATCHES_AHEAD = 2
 
 
-class Layer(msgspec.Struct, frozen=True, kw_only=True):
+class Layer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A finished blob. Both digests are written ``sha256:<hex>``."""
 
     digest: str
@@ -48,6 +49,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """Of the tar archive in it (OCI image configuration, rootfs)."""
     size: int
     """Of the blob, in bytes."""
+    media_type: str = LAYER
+    """Another one only of a base from a registry, whose layers are carried on as they are."""
 
 
 class LayerWriter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,10 @@ _POLL_S = 0.2
 
 
 class LayerCache:
-    """Layers under ``<root>/<key>/``: `blob` and `layer.json`. Several processes and threads may share it."""
+    """Layers under ``<root>/<key>/``: `blob` and `layer.json`. Several processes and threads may share it.
+
+    A folder's mtime says when its layer was used last.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -40,8 +44,9 @@ class LayerCache:
         return (self._root / key / "layer.json").exists()
 
     def is_whole(self, key: str, layer: Layer) -> bool:
-        """Hash the blob."""
+        """Hash the blob, and stamp it as used now; to be asked by who holds the key."""
         try:
+            os.utime(self._root / key)
             return f"sha256:{file_sha256(self.blob(key))}" == layer.digest
         except OSError:
             return False
@@ -56,8 +61,25 @@ class LayerCache:
             ) from error
 
     def drop(self, key: str) -> None:
-        """Remove what is under a key."""
+        """Remove what is under a key, first what says that there is anything."""
+        (self._root / key / "layer.json").unlink(missing_ok=True)
         shutil.rmtree(self._root / key, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def held_if_free(self, key: str) -> Iterator[bool]:
+        """Hold a key if nobody else does; tells whether it is held."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._root / f"{key}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     @contextlib.contextmanager
     def held(self, key: str, task: Task) -> Iterator[None]:

@@ -28,8 +28,8 @@ def write_layout(root: Path, image: Image, names: Sequence[str] = (), *, progres
     names = sorted({*names}) or [image.tag]
     layers = {layer.digest: layer for platform in image.platforms for layer in platform.layers}
     try:
-        _prepare(root)
-        kept = _others(root, names)
+        prepare_layout(root)
+        kept = others_in(root, names)
         with (progress or NoProgress()).task("Writing the image layout", len(layers)) as task:
             for layer in layers.values():
                 _place_layer(root, layer, image.files[layer.digest])
@@ -39,10 +39,7 @@ def write_layout(root: Path, image: Image, names: Sequence[str] = (), *, progres
             _place_document(root, platform.manifest)
         _place_document(root, image.index)
         named = [msgspec.structs.replace(image.index.descriptor, annotations={REF_NAME: name}) for name in names]
-        manifests = sorted([*kept, *named], key=lambda descriptor: descriptor.annotations.get(REF_NAME, ""))
-        top = Index(schema_version=2, media_type=INDEX, manifests=tuple(manifests))
-        _write(root / "oci-layout", LAYOUT_VERSION)
-        _write(root / "index.json", canonical_json(top))
+        write_index(root, [*kept, *named])
     except OSError as error:
         raise UsageError(
             "write-failed",
@@ -52,7 +49,8 @@ def write_layout(root: Path, image: Image, names: Sequence[str] = (), *, progres
         ) from error
 
 
-def _prepare(root: Path) -> None:
+def prepare_layout(root: Path) -> None:
+    """Make the folders of a layout; UsageError (`no-layout`) where the folder holds something else."""
     if root.exists() and not (root / "oci-layout").exists():
         unknown = [path.name for path in root.iterdir() if path.name != "blobs"] if root.is_dir() else [root.name]
         if unknown:
@@ -66,15 +64,22 @@ def _prepare(root: Path) -> None:
     (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
 
 
-def _others(root: Path, names: Sequence[str]) -> list[Descriptor]:
-    """Return what stays in index.json: images under other names."""
+def write_index(root: Path, manifests: Sequence[Descriptor]) -> None:
+    """Write index.json with these manifests, sorted by name, and the file that makes the folder a layout."""
+    ordered = sorted(manifests, key=lambda row: (row.annotations.get(REF_NAME, ""), row.digest))
+    _write(root / "oci-layout", LAYOUT_VERSION)
+    _write(root / "index.json", canonical_json(Index(schema_version=2, media_type=INDEX, manifests=tuple(ordered))))
+
+
+def others_in(root: Path, names: Sequence[str]) -> list[Descriptor]:
+    """Return what stays in index.json: images under other names, and what refers to images (attestations)."""
     if not (root / "index.json").exists():
         return []
     try:
         manifests = Layout(root).top().manifests
     except EnvlockError:  # it is written anew, with what is known: this image
         return []
-    return [descriptor for descriptor in manifests if descriptor.annotations.get(REF_NAME, "") not in ("", *names)]
+    return [row for row in manifests if row.artifact_type or row.annotations.get(REF_NAME, "") not in ("", *names)]
 
 
 def _place_layer(root: Path, layer: Layer, source: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from envlock.formats.base_documents import BaseDocuments
 from envlock.formats.oci import (
     CONFIG,
     INDEX,
-    LAYER,
     MANIFEST,
     Config,
     Descriptor,
@@ -30,10 +30,15 @@ from envlock.model.lock import Lock, LockFile
 from envlock.model.platform import Platform
 
 CREATED = "1980-01-01T00:00:00Z"
-_PATH = f"/{PREFIX}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What Engines set where a configuration names no PATH."""
+_NOT_INHERITED = ("PYTHONHOME", "PYTHONPATH")
+"""Variables of a base that would put other modules before the locked ones."""
 LABEL_LOCK = "dev.envlock.lock.digest"
 LABEL_ENV = "dev.envlock.env"
 LABEL_SPEC = "dev.envlock.spec"
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
 
 
 class Blob(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,14 +89,22 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def layer_descriptor(layer: Layer) -> Descriptor:
-    """Return the descriptor of a layer of ours."""
-    return Descriptor(media_type=LAYER, digest=layer.digest, size=layer.size)
+    """Return the descriptor of a layer."""
+    return Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size)
 
 
 def platform_image(
-    lock_file: LockFile, platform: Platform, layers: Sequence[Layer], titles: Sequence[str]
+    lock_file: LockFile,
+    platform: Platform,
+    layers: Sequence[Layer],
+    titles: Sequence[str],
+    base: BaseDocuments | None = None,
 ) -> PlatformImage:
-    """Return the documents of one platform; `titles` say in the history what each layer is."""
+    """Return the documents of one platform; `titles` say in the history what each layer is.
+
+    Of a base from a registry (`base`, whose layers are the lowest of `layers`), its history and what its configuration
+    sets are carried on.
+    """
     labels = annotations_of(lock_file)
     config = _blob(
         CONFIG,
@@ -99,11 +112,12 @@ def platform_image(
             architecture=platform.architecture,
             os=platform.os,
             created=CREATED,
-            config=_execution(lock_file.lock, labels),
+            config=_execution(lock_file.lock, labels, base.config if base else None),
             rootfs=RootFs(type="layers", diff_ids=tuple(layer.diff_id for layer in layers)),
-            history=tuple(History(created=CREATED, created_by="envlock build", comment=title) for title in titles),
+            history=_history(titles, base),
         ),
     )
+    annotations = labels | _base_annotations(lock_file.lock, base.reference.digest if base else None)
     manifest = _blob(
         MANIFEST,
         Manifest(
@@ -111,7 +125,7 @@ def platform_image(
             media_type=MANIFEST,
             config=config.descriptor,
             layers=tuple(layer_descriptor(layer) for layer in layers),
-            annotations=labels,
+            annotations=annotations,
         ),
         platform=OciPlatform(architecture=platform.architecture, os=platform.os),
         annotations=labels,
@@ -126,7 +140,7 @@ def image_index(lock_file: LockFile, images: Sequence[PlatformImage]) -> Blob:
         schema_version=2,
         media_type=INDEX,
         manifests=tuple(image.manifest.descriptor for image in ordered),
-        annotations=annotations_of(lock_file),
+        annotations=annotations_of(lock_file) | _base_annotations(lock_file.lock, _locked_digest(lock_file.lock)),
     )
     return _blob(INDEX, index)
 
@@ -140,17 +154,56 @@ def annotations_of(lock_file: LockFile) -> dict[str, str]:
     }
 
 
-def _execution(lock: Lock, labels: Mapping[str, str]) -> Execution:
+def _locked_digest(lock: Lock) -> str | None:
+    """Return the digest that the reference of a base named when it was locked: of its index, where it has one."""
+    image = lock.base.image if lock.base else None
+    return (image.index or image.manifests[0].digest) if image else None
+
+
+def _base_annotations(lock: Lock, digest: str | None) -> dict[str, str]:
+    """Return what tools that look for newer bases read (image-spec 1.1, annotations.md)."""
+    image = lock.base.image if lock.base else None
+    return {BASE_NAME: image.reference, BASE_DIGEST: digest} if image and digest else {}
+
+
+def _history(titles: Sequence[str], base: BaseDocuments | None) -> tuple[History, ...]:
+    """Return an entry for each layer, those of the base as its configuration has them.
+
+    A history that does not speak of every layer of the base once is of no use (config.md, history): then the titles
+    stand for it.
+    """
+    below = len(base.layers) if base else 0
+    known = (base.config.history if base else None) or ()
+    if base is not None and sum(not entry.empty_layer for entry in known) == below:
+        titles = titles[below:]
+    else:
+        known = ()
+    return (*known, *(History(created=CREATED, created_by="envlock build", comment=title) for title in titles))
+
+
+def _execution(lock: Lock, labels: Mapping[str, str], base: Config | None) -> Execution:
+    """Return what containers start with.
+
+    An entrypoint of the base is not inherited: it would get our command, which is no argument of whatever the base
+    serves; nor is its command, which is not the environment's Python.
+    """
     _, config = image_of(lock)
-    own = {"LANG": "C.UTF-8", "PATH": _PATH, "VIRTUAL_ENV": f"/{PREFIX}"}
+    below = (base.config if base else None) or Execution()
+    inherited = dict(line.partition("=")[::2] for line in below.env or ())
+    path = f"/{PREFIX}/bin:{inherited.get('PATH') or _PATH}"
+    kept = {name: value for name, value in inherited.items() if name and name not in _NOT_INHERITED}
+    own = {"LANG": "C.UTF-8"} | kept | {"PATH": path, "VIRTUAL_ENV": f"/{PREFIX}"}
     variables = own | config.env | lock.settings.variables
     return Execution(
         env=tuple(f"{name}={value}" for name, value in sorted(variables.items())),
         entrypoint=config.entrypoint or None,
         cmd=config.cmd or (None if config.entrypoint else ("python",)),
-        labels=dict(labels),
-        working_dir=config.workdir,
-        user=config.user,
+        labels={**(below.labels or {}), **labels},
+        working_dir=config.workdir or below.working_dir or None,
+        user=config.user or below.user or None,
+        exposed_ports=below.exposed_ports or None,
+        volumes=below.volumes or None,
+        stop_signal=below.stop_signal or None,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from envlock.errors import IntegrityError
 from envlock.formats.tar import Body, Entry, Member
 
-_KEPT = 0o1777
+KEPT = 0o1777
 """Modes without setuid and setgid: nobody's root may lend privilege on the host."""
 
 
@@ -58,7 +58,7 @@ def _write(members: Iterable[Member], root: Path) -> None:
         match entry.kind:
             case "dir":
                 path.mkdir(mode=0o700)
-                modes[path] = entry.mode & _KEPT
+                modes[path] = entry.mode & KEPT
             case "symlink":
                 path.symlink_to(entry.link)
             case "hardlink":
@@ -92,4 +92,4 @@ def _write_file(path: Path, entry: Entry, body: Body | None) -> None:
     with os.fdopen(descriptor, "wb") as file:
         for chunk in body() if body else ():
             file.write(chunk)
-        os.fchmod(file.fileno(), stat.S_IMODE(entry.mode) & _KEPT)
+        os.fchmod(file.fileno(), stat.S_IMODE(entry.mode) & KEPT)

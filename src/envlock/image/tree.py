@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -91,16 +91,30 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
     """Where its content begins in the spool; only of files."""
 
+    @property
+    def kind(self) -> str:
+        """What stands there, as `formats.image_tree` asks for it."""
+        return self.entry.kind
+
+    @property
+    def link(self) -> str:
+        """Where a link points, as `formats.image_tree` asks for it."""
+        return self.entry.link
+
 
 class Tree:
     """Paths to nodes, in which every path is spelled without the aliases of a merged /usr."""
+
+    aliased: Collection[str] = _MERGED
+    """Folders of the root that stand for those of /usr although no node says so."""
 
     def __init__(self, machine: str, spool: Spool | None = None) -> None:
         self.machine = machine
         """The kernel's name of the architecture, such as x86_64."""
         self.packages: list[Package] = []
         self._nodes: dict[str, Node] = {}
-        self._spool = spool or Spool()
+        self.spool = spool or Spool()
+        """Where the contents are."""
         self._aliases: set[str] = set()
 
     def __contains__(self, path: str) -> bool:
@@ -165,7 +179,7 @@ class Tree:
         )
 
     def _same_bytes(self, one: Node, other: Node) -> bool:
-        streams = (self._spool.chunks(each.offset, each.entry.size) for each in (one, other))
+        streams = (self.spool.chunks(each.offset, each.entry.size) for each in (one, other))
         return all(a == b for a, b in zip(*streams, strict=True))
 
     # What effects read.
@@ -189,7 +203,7 @@ class Tree:
                 done = done[:-1]
                 continue
             here = "/".join((*done, part))
-            if here in _MERGED:
+            if here in self.aliased:
                 done = ["usr", here]
                 continue
             node = self._nodes.get(here)
@@ -205,7 +219,7 @@ class Tree:
     def read_at(self, path: str, offset: int, size: int) -> bytes:
         """Return up to `size` bytes of a file; KeyError where there is none."""
         node = self._file(path)
-        return self._spool.read(node.offset + offset, max(0, min(size, node.entry.size - offset)))
+        return self.spool.read(node.offset + offset, max(0, min(size, node.entry.size - offset)))
 
     def read(self, path: str) -> bytes:
         """Return a whole file, links followed; KeyError where there is none."""
@@ -245,7 +259,7 @@ class Tree:
         With `replace`, what is there goes.
         """
         path = self.canonical(path)
-        if path in self._nodes and not replace:
+        if path in self._nodes and not replace and not self._may_go(path):
             raise IntegrityError(
                 "file-conflict",
                 "An effect would write over a file.",
@@ -258,7 +272,7 @@ class Tree:
             self.add(parent, "dir", owner=owner, mode=0o755)
         offset = 0
         if kind == "file":
-            offset = self._spool.append(BytesIO(content), len(content))
+            offset = self.spool.append(BytesIO(content), len(content))
         entry = Entry(
             path=path,
             kind=kind,
@@ -269,12 +283,16 @@ class Tree:
         )
         self._nodes[path] = Node(entry=entry, owner=owner, offset=offset)
 
+    def _may_go(self, path: str) -> bool:  # noqa: ARG002 - what is below a delta may
+        """Tell whether an effect may put something else in a node's place unasked."""
+        return False
+
     # What comes out.
 
     def members(self) -> Iterator[Member]:
         """Iterate over all entries, sorted by the UTF-8 bytes of their paths; bodies stay readable afterwards."""
         first = self._first_of_hardlinks()
-        for path in sorted(self._nodes, key=str.encode):
+        for path in sorted(self._paths(), key=str.encode):
             node = self._nodes[path]
             self._check_parent(path)
             target = first.get(node.entry.link if node.entry.kind == "hardlink" else path)
@@ -286,6 +304,10 @@ class Tree:
                 yield msgspec.structs.replace(node.entry, path=path), self._body(node)
                 continue
             yield node.entry, self._body(node) if node.entry.kind == "file" else None
+
+    def _paths(self) -> Iterable[str]:
+        """Return the paths that come out."""
+        return self._nodes
 
     def _check_parent(self, path: str) -> None:
         parent = path.rpartition("/")[0]
@@ -301,7 +323,7 @@ class Tree:
             )
 
     def _body(self, node: Node) -> Body:
-        return partial(self._spool.chunks, node.offset, node.entry.size)
+        return partial(self.spool.chunks, node.offset, node.entry.size)
 
     def _first_of_hardlinks(self) -> dict[str, str]:
         """Return the file of each group of hard links with the path that sorts first: the others point at it."""

@@ -14,10 +14,10 @@ from envlock.locking.base import collect, effects_for, read_releases
 from envlock.locking.inside import Inside
 from envlock.locking.packages import read_packages
 from envlock.model.artifact import Deb, Suite
+from envlock.model.distribution import Distribution
 from envlock.model.edges import Archives, Progress, Solver
 from envlock.model.effects import in_order
 from envlock.model.platform import Platform
-from envlock.model.recipe import Recipe
 
 
 class Above(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class Above(msgspec.Struct, frozen=True, kw_only=True):
 def resolve_above(
     wanted: Sequence[str],
     inside: Mapping[Platform, Inside],
-    recipe: Recipe,
+    recipe: Distribution,
     archives: Archives,
     debs: Callable[[Deb, Archives], Path],
     *,
@@ -56,7 +56,13 @@ def resolve_above(
                 expected="/var/lib/dpkg/status or status.d",
                 hint="Take os-packages out, or choose a base that keeps its list of packages.",
             )
-    releases = read_releases(recipe.suites, archives, now=now, previous=previous, progress=progress)
+    releases = read_releases(
+        recipe.suites_for(platform.architecture for platform in inside),
+        archives,
+        now=now,
+        previous=previous,
+        progress=progress,
+    )
     packages: dict[tuple[str, str], Deb] = {}
     for platform, there in inside.items():
         with progress.task(f"Reading the package indexes of {platform}"):
@@ -77,5 +83,5 @@ def resolve_above(
     effects = effects_for(rows, recipe, lambda deb: debs(deb, at), progress)
     if rows:
         merged = all(there.usr_merged for there in inside.values())
-        effects |= {"dpkg-status", *(["usr-merge"] if merged else [])}
+        effects |= {"ld-so-cache", "dpkg-status", *(["usr-merge"] if merged else [])}
     return Above(packages=rows, effects=in_order(effects), suites=suites)

@@ -18,11 +18,12 @@ from envlock.locking.packages import read_packages
 from envlock.locking.release import Release, read_release
 from envlock.locking.scripts import effects_of
 from envlock.model.artifact import Deb, Suite
+from envlock.model.distribution import Distribution, RecipeSuite
 from envlock.model.edges import Archives, Progress, Solver
 from envlock.model.effects import ALWAYS, in_order
 from envlock.model.lock import Base
 from envlock.model.platform import Platform
-from envlock.model.recipe import Recipe, RecipeSuite
+from envlock.model.recipe import Recipe
 
 _RELEASE_LIMIT = 1 << 23
 """Bytes of an InRelease; the largest of Debian has 300 kB."""
@@ -52,7 +53,8 @@ def resolve_base(
     Raises IntegrityError for signatures and hashes that do not hold, UsageError for names and dependencies that no
     suite satisfies, for expired suites, and for maintainer scripts that nobody accounted for (`unknown-script`).
     """
-    releases = read_releases(recipe.suites, archives, now=now, previous=previous, progress=progress)
+    suites = recipe.suites_for(platform.architecture for platform in platforms)
+    releases = read_releases(suites, archives, now=now, previous=previous, progress=progress)
     wanted = replace(recipe, packages=tuple(dict.fromkeys((*recipe.packages, *extra))))
     packages: dict[tuple[str, str], Deb] = {}
     build_packages: dict[tuple[str, str], Deb] = {}
@@ -63,8 +65,8 @@ def resolve_base(
         collect(build_packages, beyond, platform)
     chosen = tuple(packages[key] for key in sorted(packages))
     build_only = tuple(build_packages[key] for key in sorted(build_packages) if key not in packages)
-    suites = tuple(release.suite for release in releases)
-    at = archives.at(suites)
+    read = tuple(release.suite for release in releases)
+    at = archives.at(read)
     effects = effects_for((*chosen, *build_only), recipe, lambda deb: debs(deb, at), progress) | set(ALWAYS)
     return Base(
         recipe=recipe.name,
@@ -74,7 +76,7 @@ def resolve_base(
         glibc=_version_of(chosen, "libc6", recipe.glibc, recipe),
         solver="closure" if solver is None else "apt",
         effects=in_order(effects),
-        suites=suites,
+        suites=read,
         packages=chosen,
         build_packages=build_only,
     )
@@ -92,7 +94,8 @@ def read_releases(
     with progress.task("Verifying the release files", len(suites)) as task:
         for each in suites:
             raw = archives.index(each.archive, f"dists/{each.suite}/InRelease", limit=_RELEASE_LIMIT)
-            releases.append(read_release(raw, archive=each.archive, suite=each.suite, now=now))
+            found = read_release(raw, archive=each.archive, suite=each.suite, now=now)
+            releases.append(replace(found, components=each.components, architectures=each.architectures))
             task.advance()
     _check_order(releases, previous)
     return releases
@@ -149,7 +152,9 @@ def collect(chosen: dict[tuple[str, str], Deb], found: Sequence[Deb], platform: 
             )
 
 
-def effects_for(packages: Sequence[Deb], recipe: Recipe, debs: Callable[[Deb], Path], progress: Progress) -> set[str]:
+def effects_for(
+    packages: Sequence[Deb], recipe: Distribution, debs: Callable[[Deb], Path], progress: Progress
+) -> set[str]:
     """Return the effects that replace the packages' maintainer scripts; UsageError (`unknown-script`)."""
 
     def control(deb: Deb) -> tuple[Deb, dict[str, bytes]]:

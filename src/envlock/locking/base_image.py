@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from envlock.errors import IntegrityError, UsageError
+from envlock.formats.base_documents import BaseDocuments, BaseLayer, read_base
 from envlock.formats.image_tree import merged
 from envlock.formats.layer_reader import read_layer
 from envlock.formats.oci import (
@@ -58,8 +59,9 @@ def pull_base(
     """Pin a reference, and read the Python `python` (a feature version), glibc and packages inside off its layers.
 
     With `digest` (of an index or manifest) that is read, whatever the reference names by now.
-    Raises UsageError: `no-platform`, `no-python`, `no-glibc`, `platforms-disagree`, and what the registry raises;
-    IntegrityError and UnverifiableError for layers that cannot be read.
+    Raises UsageError: `no-platform`, `no-python`, `no-glibc`, `platforms-disagree`, what makes a base none to build on
+    (`formats.base_documents.read_base`), and what the registry raises; IntegrityError and UnverifiableError for layers
+    that cannot be read.
     """
     named = Reference.parse(reference)
     if digest:
@@ -75,7 +77,7 @@ def pull_base(
         manifest = parse_manifest(body, str(at))
         config = _config(registry, at, manifest)
         _check_platform(config, platform, reference)
-        layers = _layers(registry, at, manifest, config, progress)
+        layers = _layers(registry, read_base(at, manifest, config), progress)
         variables = dict(line.partition("=")[::2] for line in (config.config.env if config.config else None) or ())
         inside[platform] = look_inside(merged(layers), variables.get("PATH", ""), python, f"{reference} {platform}")
         manifests.append(BaseManifest(platform=str(platform), digest=str(at.digest)))
@@ -131,37 +133,27 @@ def _config(registry: Registry, at: Reference, manifest: Manifest) -> Config:
             expected=f"{wanted.digest}, {wanted.size} bytes",
             found=f"{digest_of(raw)}, {len(raw)} bytes",
         )
-    config = parse_config(raw, str(at))
-    if len(config.rootfs.diff_ids) != len(manifest.layers):
-        raise IntegrityError(
-            "bad-image",
-            "An image's configuration and manifest have different numbers of layers.",
-            where=str(at),
-            expected=f"{len(manifest.layers)} layers",
-            found=f"{len(config.rootfs.diff_ids)} diff IDs",
-        )
-    return config
+    return parse_config(raw, str(at))
 
 
-def _layers(
-    registry: Registry, at: Reference, manifest: Manifest, config: Config, progress: Progress
-) -> list[list[tuple[str, Kept]]]:
+def _layers(registry: Registry, base: BaseDocuments, progress: Progress) -> list[list[tuple[str, Kept]]]:
     """Stream every layer, and keep what tells something."""
+    at = base.reference
 
-    def read(layer: Descriptor, diff_id: str) -> list[tuple[str, Kept]]:
+    def read(layer: BaseLayer) -> list[tuple[str, Kept]]:
         entries = read_layer(
-            _counted(registry.blob(at, layer.digest), task),
-            where=f"{at.repository} {layer.digest}",
-            digest=layer.digest,
-            diff_id=diff_id,
+            _counted(registry.blob(at, layer.descriptor.digest), task),
+            where=f"{at.repository} {layer.descriptor.digest}",
+            digest=layer.descriptor.digest,
+            diff_id=layer.diff_id,
         )
         return [(f"/{entry.path}", kept) for entry, body in entries if (kept := _kept(entry, body)) is not None]
 
-    total = sum(layer.size for layer in manifest.layers)
+    total = sum(layer.descriptor.size for layer in base.layers)
     pool = ThreadPoolExecutor(_THREADS)
     try:
         with progress.task(f"Reading the layers of {at.repository}", total, unit="bytes") as task:
-            return list(pool.map(read, manifest.layers, config.rootfs.diff_ids))
+            return list(pool.map(read, base.layers))
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -54,6 +54,11 @@ def confirmation(path: Path, contents: str, record: str) -> Path:
     return path.with_name(f"contents-{contents}-{record}")
 
 
+def is_confirmation(path: Path) -> bool:
+    """Tell whether a file of the cache is what `confirmation` names, and no artifact."""
+    return path.name.startswith("contents-") and path.stat().st_size == 0
+
+
 def _may_stay(row: Selected, known: Digests | None, opening: Opening) -> bool:
     if known is None:
         return False

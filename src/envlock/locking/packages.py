@@ -173,25 +173,34 @@ def read_packages(releases: Iterable[Release], architecture: str, archives: Arch
 
 
 def _stanzas(releases: Iterable[Release], architecture: str, archives: Archives) -> Iterator[tuple[str, bytes]]:
+    for release, path in _indexes(releases, architecture):
+        listed = release.index_files.get(path)
+        if listed is None:
+            raise IntegrityError(
+                "bad-release",
+                "The release file lists no packages for this architecture.",
+                where=f"{release.suite.archive} {release.suite.suite}",
+                expected=path,
+            )
+        raw = _fetch(release, listed, archives)
+        try:
+            for stanza in _split(raw):
+                yield release.suite.archive, stanza
+        except (lzma.LZMAError, ValueError) as error:
+            raise IntegrityError(
+                "bad-index", f"The package index cannot be read: {error}.", where=_where(release, listed)
+            ) from error
+
+
+def _indexes(releases: Iterable[Release], architecture: str) -> Iterator[tuple[Release, str]]:
+    """Yield the paths of an architecture's indexes below the suites of the archives that hold it."""
     for release in releases:
-        folders = [f"binary-{architecture}", *(["binary-all"] if release.separate_all else [])]
-        for folder in folders:
-            listed = release.index_files.get(f"main/{folder}/Packages.xz")
-            if listed is None:
-                raise IntegrityError(
-                    "bad-release",
-                    "The release file lists no packages for this architecture.",
-                    where=f"{release.suite.archive} {release.suite.suite}",
-                    expected=f"main/{folder}/Packages.xz",
-                )
-            raw = _fetch(release, listed, archives)
-            try:
-                for stanza in _split(raw):
-                    yield release.suite.archive, stanza
-            except (lzma.LZMAError, ValueError) as error:
-                raise IntegrityError(
-                    "bad-index", f"The package index cannot be read: {error}.", where=_where(release, listed)
-                ) from error
+        if release.architectures and architecture not in release.architectures:
+            continue
+        for component in release.components:
+            yield release, f"{component}/binary-{architecture}/Packages.xz"
+            if release.separate_all:
+                yield release, f"{component}/binary-all/Packages.xz"
 
 
 def _fetch(release: Release, listed: IndexFile, archives: Archives) -> bytes:

@@ -1,4 +1,4 @@
-"""Release files of Debian suites: nothing of them is read before a shipped key has vouched for it."""
+"""Release files of suites: nothing of them is read before a shipped key has vouched for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ from envlock.model.artifact import Suite
 if TYPE_CHECKING:
     from pysequoia import Cert
 
-_LABELS = {"debian": "Debian", "debian-security": "Debian-Security"}
+_ORIGINS = {
+    "debian": ("Debian", "Codename"),
+    "debian-security": ("Debian-Security", "Codename"),
+    "ubuntu": ("Ubuntu", "Suite"),
+    "ubuntu-ports": ("Ubuntu", "Suite"),
+}
+"""Archive to its label, and to the field that tells its suites apart: all of a release of Ubuntu have one codename."""
 
 
 class IndexFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +43,10 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     separate_all: bool
     """Whether packages of architecture `all` are in an index of their own alone."""
     index_files: dict[str, IndexFile]
+    components: tuple[str, ...] = ("main",)
+    """Whose packages are read."""
+    architectures: tuple[str, ...] = ()
+    """Whose packages are taken from this archive; of all where none is named."""
 
 
 def read_release(raw: bytes, *, archive: str, suite: str, now: datetime) -> Release:
@@ -45,7 +55,7 @@ def read_release(raw: bytes, *, archive: str, suite: str, now: datetime) -> Rele
     Raises IntegrityError (`bad-signature`, `wrong-suite`) and UsageError (`release-expired`, at `now`).
     """
     where = f"{archive} {suite} InRelease"
-    text, signer = _verified(raw, where)
+    text, signer = _verified(raw, archive.partition("-")[0], where)
     try:
         fields = paragraph(text)
         date = _time(fields["Date"])
@@ -78,16 +88,16 @@ def read_release(raw: bytes, *, archive: str, suite: str, now: datetime) -> Rele
     )
 
 
-def _verified(raw: bytes, where: str) -> tuple[str, str]:
-    """Return the signed text and the fingerprint of the certificate whose signature holds."""
+def _verified(raw: bytes, vendor: str, where: str) -> tuple[str, str]:
+    """Return the signed text and the fingerprint of the vendor's certificate whose signature holds."""
     import pysequoia
 
     try:
-        result = pysequoia.verify(raw, store=lambda _: list(_certificates()))
+        result = pysequoia.verify(raw, store=lambda _: list(_certificates(vendor)))
     except RuntimeError as error:
         raise IntegrityError(
             "bad-signature",
-            "The release file is not signed by a Debian archive key that envlock ships.",
+            f"The release file is not signed by an archive key of {vendor.capitalize()} that envlock ships.",
             where=where,
             found=str(error).partition("\n")[0],
             hint="use another mirror; a proxy that rewrites text/plain breaks signatures too",
@@ -98,17 +108,20 @@ def _verified(raw: bytes, where: str) -> tuple[str, str]:
 
 
 @cache
-def _certificates() -> tuple[Cert, ...]:
+def _certificates(vendor: str) -> tuple[Cert, ...]:
+    """Return the keys of one vendor: they vouch for nobody else's archives."""
     from pysequoia import Cert
 
     keys = sorted((files("envlock") / "data" / "keys").iterdir(), key=lambda key: key.name)
-    return tuple(cert for key in keys if key.name.endswith(".gpg") for cert in Cert.split_bytes(key.read_bytes()))
+    own = [key for key in keys if key.name.startswith(f"{vendor}-") and key.name.endswith(".gpg")]
+    return tuple(cert for key in own for cert in Cert.split_bytes(key.read_bytes()))
 
 
 def _check_origin(fields: dict[str, str], archive: str, suite: str, where: str) -> None:
     # A mirror may serve any signed release file under any name: the text says which one it is.
-    found = f"{fields.get('Label')} {fields.get('Codename')}"
-    expected = f"{_LABELS[archive]} {suite}"
+    label, field = _ORIGINS[archive]
+    found = f"{fields.get('Label')} {fields.get(field)}"
+    expected = f"{label} {suite}"
     if found != expected:
         raise IntegrityError(
             "wrong-suite", "The release file is of another suite.", where=where, expected=expected, found=found

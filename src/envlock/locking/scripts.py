@@ -56,13 +56,21 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 def effects_of(packages: Iterable[tuple[Deb, Mapping[str, bytes]]], known: Sequence[KnownScript]) -> set[str]:
-    """Return the effects that replace the maintainer scripts of packages, given with their control files.
+    """Return the effects that replace the maintainer scripts of packages; arguments and errors as for `replaced`."""
+    return {effect for effects in replaced(packages, known).values() for effect in effects}
 
+
+def replaced(
+    packages: Iterable[tuple[Deb, Mapping[str, bytes]]], known: Sequence[KnownScript]
+) -> dict[str, tuple[str, ...]]:
+    """Return, by package, the effects that replace its maintainer scripts; packages are given with their control files.
+
+    Packages without a script are left out; no effect stands for scripts that have nothing to do in an image.
     `known` is added to the list that comes with envlock. Raises UsageError (`unknown-script`) that names every script
     that is neither made of debhelper's snippets alone nor listed.
     """
     listed = {(each.package, each.script, each.sha256): each.effects for each in (*_shipped(), *known)}
-    effects: set[str] = set()
+    effects: dict[str, tuple[str, ...]] = {}
     unknown: list[Unknown] = []
     for deb, control in packages:
         for name in SCRIPTS:
@@ -75,15 +83,17 @@ def effects_of(packages: Iterable[tuple[Deb, Mapping[str, bytes]]], known: Seque
             if found is None:
                 unknown.append(Unknown(deb.name, name, fingerprint(script, deb)))
             else:
-                effects.update(found)
+                effects[deb.name] = tuple(dict.fromkeys((*effects.get(deb.name, ()), *found)))
     if unknown:
         raise UsageError(
             "unknown-script",
             "Packages have maintainer scripts that envlock does not know, and it runs none.",
             expected="no script, debhelper's snippets alone, or one that is listed with the effects that replace it",
             found="; ".join(f"{each.script} of {each.package}, sha256 {each.sha256}" for each in unknown),
-            hint="choose another package; or read the script (dpkg-deb -e) and list it in a recipe in your images/ "
-            'folder: [[scripts]] package = "...", script = "postinst", sha256 = "...", effects = []',
+            hint="choose another package; or install it in a container when locking, where its scripts run: "
+            '[env.NAME.image] run = ["apt-get update && apt-get install -y ..."] in place of os-packages; or read the '
+            'script (dpkg-deb -e) and list it in a recipe in your images/ folder: [[scripts]] package = "...", '
+            'script = "postinst", sha256 = "...", effects = []',
         )
     return effects
 

@@ -12,6 +12,7 @@ import msgspec
 from envlock.errors import UsageError
 from envlock.model.artifact import Deb, Suite, Wheel
 from envlock.model.platform import Platform
+from envlock.model.provenance import Held, Signature
 from envlock.model.reference import Reference
 
 Unit = Literal["bytes", "items"]
@@ -213,6 +214,9 @@ class Artifacts(Protocol):
     def get(self, sha256: str, name: str) -> Path | None:
         """Return a file that is there and has its digest."""
 
+    def unverified(self, sha256: str, name: str) -> Path | None:
+        """Return a file that is there, whatever it holds: for parts of it that something else vouches for."""
+
     def place(self, sha256: str, name: str) -> Path:
         """Return where a file belongs, its folder made."""
 
@@ -311,3 +315,50 @@ class Registry(Protocol):
 
     def referrers(self, reference: Reference, artifact_type: str | None = None) -> bytes:
         """Return an OCI index of what refers to the reference's digest; an empty one where nothing does."""
+
+
+class Signatures(Protocol):
+    """Signs bytes with SSH keys, and checks such signatures (OpenSSH, PROTOCOL.sshsig)."""
+
+    def sign(self, raw: bytes, key: str) -> bytes:
+        """Return an armored signature; `key` is a file, a public one where an agent holds the private key.
+
+        Raises UsageError (`no-ssh-keygen`, `no-such-key`, `signing-failed`).
+        """
+
+    def check(self, raw: bytes, armored: bytes, allowed: Path | None) -> Signature:
+        """Return what a signature over `raw` proves, held against a file of allowed signers where there is one."""
+
+
+class History(Protocol):
+    """The git repository around a manifest, as far as images point back to it."""
+
+    def holding(self, sha256: str) -> Held | None:
+        """Return where the history holds a lock of these bytes."""
+
+    def lock_at(self, commit: str, path: str) -> str | None:
+        """Return the sha256 of a file at a commit, None where the repository does not have them."""
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """The image that `run` steps are executed in, as an Engine loads it."""
+
+    name: str
+    """Repository and tag that are nobody else's; the tag says what is in it."""
+    platform: Platform
+    diff_ids: tuple[str, ...]
+    """Of its layers, from the lowest to the highest."""
+    archive: Callable[[], Iterator[bytes]]
+    """Opens the tar stream that `docker load` reads."""
+
+
+class Steps(Protocol):
+    """Executes shell commands in a container, and says what they changed."""
+
+    def run(self, ground: Ground, steps: Sequence[str], destination: Path, progress: Task) -> None:
+        """Execute each step with ``/bin/sh -c`` in one container, as root, and write what they changed.
+
+        `destination` becomes an uncompressed layer as the Engine has it (image-spec 1.1, layer.md). Nothing is left in
+        the Engine. Raises UsageError (`run-failed`, `no-engine`, `engine-failed`) and UnverifiableError
+        (`foreign-architecture`).
+        """

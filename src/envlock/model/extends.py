@@ -8,7 +8,8 @@ from typing import Any
 
 from envlock.errors import UsageError
 
-_ADDED = ("from", "groups", "extras", "dependencies", "constraints", "overrides", "inputs", "os-packages")
+_REQUIREMENTS = ("from", "groups", "extras", "dependencies", "constraints", "overrides", "inputs")
+_ADDED = (*_REQUIREMENTS, "os-packages", "run", "include")
 """Lists to which a nearer table adds; it replaces any other one."""
 _BY_PROJECT = ("frameworks", "as-of-packages")
 _OWN = ("extends", "abstract")
@@ -56,6 +57,8 @@ def _merged(tables: Mapping[str, dict[str, Any]], name: str, where: str, below: 
 def _over(far: Mapping[str, Any], near: Mapping[str, Any]) -> dict[str, Any]:
     """Return `far` with `near` laid over it."""
     result = dict(far)
+    if "entrypoint" in near:  # as in a Dockerfile: arguments of one program are none of another
+        result.pop("cmd", None)
     for key, value in near.items():
         old = result.get(key)
         if isinstance(old, dict) and isinstance(value, dict):

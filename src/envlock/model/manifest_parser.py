@@ -92,11 +92,12 @@ def parse_manifest(path: Path, document: dict[str, Any]) -> Manifest:
     environments = {}
     for name, table in tables.items():
         _check_keys(table, Environment, where, f"env.{name}")
-        own = _convert(table, Environment, where, f"env.{name}")
+        own = _convert(_with_base(table), Environment, where, f"env.{name}")
         check_parts(own, hardware, f"{where}: env.{name}")
     for name in tables:
-        environment = _convert(merged(tables, name, where), Environment, where, f"env.{name}")
-        if not environment.abstract:
+        whole = merged(tables, name, where)
+        if not whole.get("abstract"):
+            environment = _convert(whole, Environment, where, f"env.{name}")
             check_environment(name, environment, f"{where}: env.{name}")
             environments[name] = environment
     if not environments:
@@ -111,6 +112,12 @@ def _lists(table: Any) -> Any:
     if not isinstance(table, dict):
         return table
     return {k: [v] if k in ("from", "extends") and isinstance(v, str) else v for k, v in table.items()}
+
+
+def _with_base(table: Any) -> Any:
+    """Let an image have no base: another table may bring it, and the merged one is asked for it."""
+    image = table.get("image") if isinstance(table, dict) else None
+    return table | {"image": {"base": "", **image}} if isinstance(image, dict) else table
 
 
 def _dates_as_text(value: Any) -> Any:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import urlsplit
 
 from envlock.errors import UsageError
+from envlock.model.image_rules import check_image, check_variables, check_whole_image
 from envlock.model.index import Index
 from envlock.model.manifest import Environment, cutoff_of
 from envlock.model.names import ENVIRONMENT
@@ -99,6 +100,9 @@ def check_parts(environment: Environment, classes: Collection[str], where: str) 
     for name in environment.from_:
         _check_source(name, f"{where}.from")
     _known(environment.hardware, classes, f"{where}.hardware")
+    check_variables(environment.settings.env, f"{where}.settings.env")
+    if environment.image is not None:
+        check_image(environment.image, f"{where}.image")
     for name, target in environment.probes.items():
         if not _PROBE.fullmatch(target):
             raise UsageError(
@@ -215,6 +219,8 @@ def check_environment(name: str, environment: Environment, where: str) -> None:
                 where=where,
                 expected='from = "pyproject.toml" (or a uv.lock, a poetry.lock)',
             )
+    if environment.image is not None:
+        check_whole_image(environment.image, environment.settings, where)
 
 
 def _has_groups(sources: Sequence[str]) -> bool:

@@ -127,6 +127,26 @@ class LayerFact(msgspec.Struct, frozen=True, kw_only=True):
     """Its blob is not there."""
 
 
+class ProjectFact(msgspec.Struct, frozen=True, kw_only=True):
+    """The layer of project files on top of an image, as the image describes it. Digests are 64 hex digits."""
+
+    source: str
+    """The digest of the tree, by the image's label."""
+    destination: str
+    """The working folder, which is where the files belong."""
+    environments: tuple[str, ...]
+    """Of the image manifest below it: what the documents are without this layer, in each way they may have been."""
+    tree: str | Unknown
+    """The digest of the files in the layer."""
+    files: int = 0
+    strays: tuple[str, ...] = ()
+    """What no project layer holds: paths outside the working folder, owners, kinds and modes that git does not keep."""
+    modules: tuple[str, ...] = ()
+    """Paths of importable files, as absolute paths."""
+    roots: tuple[str, ...] = ()
+    """Folders of the layer from which Python imports: the working folder, and what PYTHONPATH names of it."""
+
+
 class ImageFact(msgspec.Struct, frozen=True, kw_only=True):
     """An image as it describes itself."""
 
@@ -137,9 +157,15 @@ class ImageFact(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str]
     layers: tuple[LayerFact, ...]
     lock: bytes | Unknown | None
-    """The bytes of the lock in the last layer; None where there is none."""
+    """The bytes of the lock in its layer, the last one of an environment image; None where there is none."""
+    project: ProjectFact | None = None
     contradictions: tuple[str, ...] = ()
     """How manifest, config and blobs disagree, one sentence each."""
+
+    @property
+    def environment_layers(self) -> tuple[LayerFact, ...]:
+        """The layers below the project's."""
+        return self.layers if self.project is None else self.layers[:-1]
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,36 +8,20 @@ from collections.abc import Sequence
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from envlock.errors import UsageError
+from envlock.model.distribution import Distribution, KnownScript, RecipeSuite
 from envlock.model.effects import EFFECTS
 
-
-class RecipeSuite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A suite of an archive, such as bullseye-security of debian-security."""
-
-    archive: Literal["debian", "debian-security"]
-    suite: str
+__all__ = ["KnownScript", "Recipe", "RecipeSuite", "load_recipe", "packaged_recipe_folders", "parse_recipe"]
 
 
-class KnownScript(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A maintainer script that somebody has read, with the effects that replace it."""
-
-    package: str
-    script: Literal["preinst", "postinst"]
-    sha256: str
-    effects: tuple[str, ...] = ()
-
-
-class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+class Recipe(Distribution, frozen=True, kw_only=True):
     """A Debian release, the packages a base of it wants, and the Python that comes out."""
 
     name: str
-    distribution: str
-    """Identifier and version as in os-release, such as debian-11."""
     interpreter: str
     """Absolute path of the interpreter inside the base."""
     python: str
@@ -45,12 +29,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     glibc: str
     """Version of glibc, such as 2.31: wheels may need no newer one."""
     end_of_life: date
-    suites: tuple[RecipeSuite, ...]
     packages: tuple[str, ...]
     build_packages: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    """Packages that count as there without being there: only maintainer scripts would have used them."""
-    scripts: tuple[KnownScript, ...] = ()
 
     @property
     def canonical(self) -> str:

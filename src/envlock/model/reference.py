@@ -53,14 +53,22 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
         """Return the reference of that very digest in the same repository."""
         return Reference(registry=self.registry, repository=self.repository, digest=digest)
 
+    def tagged(self, tag: str) -> Reference:
+        """Return the reference of a tag in the same repository."""
+        return Reference(registry=self.registry, repository=self.repository, tag=tag)
+
+    @property
+    def name(self) -> str:
+        """The repository alone, with its registry."""
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
+
     @property
     def target(self) -> str:
         """What is asked of the registry: the digest where there is one, which wins over a tag, else the tag."""
         return self.digest or self.tag or "latest"
 
     def __str__(self) -> str:
-        name = f"{self.registry}/{self.repository}" if self.registry else self.repository
-        return f"{name}@{self.digest}" if self.digest else f"{name}:{self.tag}"
+        return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag}"
 
 
 def is_reference(base: str) -> bool:

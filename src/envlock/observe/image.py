@@ -1,17 +1,24 @@
-"""Observes an image in an OCI layout by its documents and its lock layer, without running or unpacking anything."""
+"""Observes an image in an OCI layout by its documents, its lock layer and its project layer.
+
+Nothing is run or unpacked.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import msgspec
 
 from envlock.errors import IntegrityError, UnverifiableError, UsageError
 from envlock.formats.layer_reader import read_layer
-from envlock.formats.oci import Config, Descriptor, Layout, Manifest
+from envlock.formats.oci import REF_NAME, Config, Descriptor, Layout, Manifest
+from envlock.formats.project import LABEL_SOURCE
 from envlock.model.edges import Progress
-from envlock.model.observation import ImageFact, LayerFact, Observation, Unknown
+from envlock.model.observation import ImageFact, LayerFact, Observation, ProjectFact, Unknown
 from envlock.model.platform import Platform
+from envlock.observe.project import observe_project
 
 _LOCK_PATH = re.compile(r"opt/envlock/pylock\.[^./]+\.toml")
 _LOCK_LAYER = 64 << 20
@@ -19,18 +26,24 @@ _LOCK_LAYER = 64 << 20
 
 
 def observe_image(
-    folder: Path, *, name: str, platforms: tuple[Platform, ...], full: bool, progress: Progress, tag: str = ""
+    folder: Path,
+    *,
+    name: str,
+    platforms: tuple[Platform, ...],
+    full: bool,
+    progress: Progress,
+    tags: Sequence[str] = (),
 ) -> Observation:
     """Look at the image of a layout folder, for the first of `platforms` that it has, else for whatever it has.
 
-    Where the layout holds several images, `tag` says which.
+    Where the layout holds several images, the first of `tags` that one of them has says which.
 
-    Quick: manifest, config, the sizes of blobs and the lock layer. `full` reads every layer.
+    Quick: manifest, config, the sizes of blobs, the lock layer and a project layer. `full` reads every layer.
     Raises UsageError (`no-layout`, `no-image`). What contradicts itself in the image is part of the observation.
     """
     layout = Layout(folder)
     try:
-        descriptor = _choose(layout, platforms, tag)
+        descriptor = _choose(layout, platforms, tags)
         manifest = layout.manifest(descriptor)
         config = layout.config(manifest)
     except IntegrityError as error:
@@ -40,7 +53,9 @@ def observe_image(
     layers = tuple(
         _look(layout, blob, diff_id) for blob, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
     )
-    lock = _lock_of(layout, manifest, layers)
+    lock, project, problem = _top_of(layout, descriptor, manifest, config, layers, full=full)
+    if problem:
+        layers = (*layers[:-1], msgspec.structs.replace(layers[-1], problem=problem))
     environment = None
     if full:
         from envlock.observe.layers import read_image_files
@@ -57,16 +72,21 @@ def observe_image(
             labels=config.labels,
             layers=layers,
             lock=lock,
+            project=project,
             contradictions=tuple(_contradictions(descriptor, config, manifest)),
         ),
     )
 
 
-def _choose(layout: Layout, platforms: tuple[Platform, ...], tag: str) -> Descriptor:
+def _choose(layout: Layout, platforms: tuple[Platform, ...], tags: Sequence[str]) -> Descriptor:
+    names = {top.annotations.get(REF_NAME, "") for top in layout.top().manifests}
+    tag = next((tag for tag in tags if tag in names), "")
     for platform in platforms:
         try:
             return layout.image(platform, tag)
         except UsageError as error:
+            if error.reference == "several-images":
+                error.hint = f"Say which one: --image oci:{layout.root}:TAG"
             if error.reference != "no-platform":
                 raise
     first = next(iter(layout.manifests()), None)
@@ -103,11 +123,31 @@ def _look(layout: Layout, blob: Descriptor, diff_id: str) -> LayerFact:
     )
 
 
-def _lock_of(layout: Layout, manifest: Manifest, layers: tuple[LayerFact, ...]) -> bytes | Unknown | None:
-    """Return the lock in the last layer, whose bytes are checked against the manifest's digest."""
-    if not layers or layers[-1].missing or manifest.layers[-1].size > _LOCK_LAYER:
-        return Unknown(reason="its last layer is not in the layout") if layers and layers[-1].missing else None
-    blob, fact = manifest.layers[-1], layers[-1]
+def _top_of(
+    layout: Layout,
+    descriptor: Descriptor,
+    manifest: Manifest,
+    config: Config,
+    layers: tuple[LayerFact, ...],
+    *,
+    full: bool,
+) -> tuple[bytes | Unknown | None, ProjectFact | None, str]:
+    """Return the lock, the project files above it where there are any, and what is wrong with those."""
+    rows = list(zip(manifest.layers, layers, strict=True))
+    if LABEL_SOURCE in config.labels and len(rows) > 1:
+        lock = _lock_of(layout, *rows[-2])
+        if lock is not None:
+            limit = rows[-1][0].size if full else _LOCK_LAYER
+            return lock, *observe_project(layout, descriptor, manifest, config, rows[-1][1], limit)
+    return _lock_of(layout, *rows[-1]) if rows else None, None, ""
+
+
+def _lock_of(layout: Layout, blob: Descriptor, fact: LayerFact) -> bytes | Unknown | None:
+    """Return the lock in a layer, whose bytes are checked against the manifest's digest."""
+    if fact.missing:
+        return Unknown(reason="the layer of its lock is not in the layout")
+    if blob.size > _LOCK_LAYER:
+        return None
     found: list[bytes] = []
     try:
         entries = read_layer(

@@ -22,6 +22,7 @@ from envlock.model.platform import Platform
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import deb_name, fetch_debs
 from envlock.operations.rebuild import locked_requirements
+from envlock.operations.steps import NAME, Brought, from_nowhere, run_layer_of, run_layer_path
 from envlock.operations.wheels import Wheels
 
 _SHOWN = 5
@@ -40,7 +41,10 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 def artifacts_of(lock: Lock, platforms: Iterable[Platform]) -> tuple[Artifact, ...]:
-    """Return every file that building, syncing and verifying need, sorted: wheels, what they were built of, .debs."""
+    """Return every file that building, syncing and verifying need, sorted.
+
+    Wheels, what they were built of, Debian packages, what run steps changed.
+    """
     found = set()
     for platform in platforms:
         for package, wheel in wheels_of(lock, platform):
@@ -49,14 +53,20 @@ def artifacts_of(lock: Lock, platforms: Iterable[Platform]) -> tuple[Artifact, .
                 found.add(Artifact(name=row.file, sha256=row.sha256, size=row.size))
         for deb in debs_of(lock, platform):
             found.add(Artifact(name=deb_name(deb), sha256=deb.sha256, size=deb.size))
+        steps = run_layer_of(lock.base, platform) if lock.base is not None else None
+        if steps is not None:
+            found.add(Artifact(name=NAME, sha256=steps.sha256, size=steps.size))
     return tuple(sorted(found))
 
 
-def fetch_all(lock: Lock, platforms: Sequence[Platform], *, folder: Path, edges: Edges) -> dict[str, Path]:
-    """Bring all of `artifacts_of` into the cache and return the wheels by sha256; `folder` is the lock file's.
+def fetch_all(
+    lock: Lock, platforms: Sequence[Platform], *, folder: Path, edges: Edges, brought: Brought = from_nowhere
+) -> dict[str, Path]:
+    """Bring all of `artifacts_of` into the cache; `folder` is the lock file's, `brought` asks registries.
 
-    Raises UsageError (`gone`) where an index or mirror no longer has a file, IntegrityError where bytes contradict the
-    lock.
+    Returns the wheels, and what run steps changed, by sha256: what a lock can have beside it.
+    Raises UsageError (`gone`) where an index or mirror no longer has a file, `no-run-layer`; IntegrityError where bytes
+    contradict the lock.
     """
     found: dict[str, Path] = {}
     for platform in platforms:
@@ -68,6 +78,9 @@ def fetch_all(lock: Lock, platforms: Sequence[Platform], *, folder: Path, edges:
         if lock.base is not None and debs:
             archives = edges.archives.at(lock.base.suites)
             fetch_debs(debs, archives=archives, artifacts=edges.artifacts, progress=edges.progress)
+        steps = run_layer_of(lock.base, platform) if lock.base is not None else None
+        if steps is not None:
+            found[steps.sha256] = run_layer_path(lock, platform, folder, edges.artifacts, brought)
     return found
 
 

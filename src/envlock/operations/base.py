@@ -14,6 +14,7 @@ from envlock.locking.above import Above, resolve_above
 from envlock.locking.base import resolve_base
 from envlock.locking.base_image import PulledBase, pull_base
 from envlock.model.artifact import Deb, Suite
+from envlock.model.distribution import Distribution, distribution_of, tabled
 from envlock.model.edges import Archives, NoProgress, Solver
 from envlock.model.lock import Base, BuildRoot, Lock
 from envlock.model.manifest import Environment, Manifest
@@ -145,7 +146,7 @@ class _Resolving:
             above = resolve_above(
                 wanted,
                 pulled.inside,
-                self._sibling(common.distribution, None),
+                self._distribution(common.distribution),
                 self._edges.archives,
                 self._deb,
                 now=self._edges.now,
@@ -180,22 +181,31 @@ class _Resolving:
             build_root=BuildRoot(recipe=recipe.name, interpreter=root.interpreter, effects=root.effects),
         )
 
-    def _sibling(self, distribution: str, python: str | None, sdists: Sequence[str] = ()) -> Recipe:
-        """Return a recipe of a distribution, and of a Python where it matters: the first by name."""
+    def _recipes(self) -> list[Recipe]:
         names = sorted({path.stem for folder in self._folders if folder.is_dir() for path in folder.glob("*.toml")})
-        recipes = [load_recipe(name, self._folders) for name in names]
-        for recipe in recipes:
-            if recipe.distribution == distribution and python in (None, recipe.python):
+        return [load_recipe(name, self._folders) for name in names]
+
+    def _sibling(self, distribution: str, python: str, sdists: Sequence[str]) -> Recipe:
+        """Return the recipe of a distribution and Python, the first by name."""
+        for recipe in self._recipes():
+            if recipe.distribution == distribution and recipe.python == python:
                 return recipe
-        if sdists:
-            raise _no_build_root(sdists, f"no recipe of images/ is of {distribution} with Python {python}")
+        raise _no_build_root(sdists, f"no recipe of images/ is of {distribution} with Python {python}")
+
+    def _distribution(self, name: str) -> Distribution:
+        """Return where packages of a distribution come from: as a recipe of it says, else as the table does."""
+        recipes = self._recipes()
+        found = distribution_of(name, recipes)
+        if found is not None:
+            return found
         raise UsageError(
             "no-suites",
-            f"No recipe knows the suites of {distribution}, so no OS package can be put on top of this base.",
+            f"The suites of {name} are not known, so no OS package can be put on top of this base.",
             where=self._environment.image.base if self._environment.image else "",
-            expected=", ".join(sorted({recipe.distribution for recipe in recipes})),
-            found=distribution,
-            hint="Choose a base of one of these, write a recipe for it in images/, or take os-packages out.",
+            expected=", ".join(sorted({each.distribution for each in (*recipes, *tabled())})),
+            found=name,
+            hint="Choose a base of one of these, write a recipe for it in images/, or install them in a container when "
+            'locking: run = ["…"] in place of os-packages.',
         )
 
     def _deb(self, deb: Deb, archives: Archives) -> Path:

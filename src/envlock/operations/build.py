@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Self
 
 from envlock.errors import EnvlockError
+from envlock.formats.base_documents import BaseDocuments
 from envlock.formats.pylock import wheels_of
 from envlock.formats.tar import Entry
-from envlock.formats.wheel import WheelFile, open_wheel
+from envlock.image.above import members_above
 from envlock.image.base import Debs, base_members
 from envlock.image.install import folder, venv_skeleton
 from envlock.image.layer import Layer, LayerWriter, write_layer
@@ -27,7 +28,8 @@ from envlock.model.artifact import Deb, Wheel
 from envlock.model.edges import Compiler, NoProgress, Progress, Task
 from envlock.model.lock import LockFile
 from envlock.model.platform import Platform, image_platforms
-from envlock.operations.conflicts import refuse_conflicts
+from envlock.operations.conflicts import Listing, refuse_locked_conflicts
+from envlock.operations.open_wheels import OpenWheels
 
 _MOST_JOBS = 4
 """Layers at a time: each costs some 25 MiB of memory, and one more than there are CPUs waits for its interpreter."""
@@ -35,13 +37,22 @@ _MOST_JOBS = 4
 Wheels = Callable[[Wheel], Path]
 """Returns the file of a locked wheel, its sha256 verified; asked only for wheels that a layer has to be built of."""
 Elsewhere = Callable[[Layer], bool]
-"""Tells whether a layer that `envlock.sum` vouches for is where the image goes already, so that its bytes are not
-needed here; asked from several threads."""
+"""Tells whether a layer that the lock or `envlock.sum` vouches for is where the image goes already, so that its bytes
+are not needed here; asked from several threads."""
 Brought = Callable[[Layer, Path, Task], bool]
 """Brings the blob of a layer that `envlock.sum` vouches for from a registry to a path, its digest verified; False
 where no registry has it."""
 Compilers = Callable[[Platform], AbstractContextManager[Compiler]]
 """Opens the image's own interpreter of a platform; asked once, and only where bytecode has to be compiled."""
+Bases = Callable[[Platform], BaseDocuments | None]
+"""Returns the documents of a base from a registry, None for a base of packages."""
+Given = Callable[[Platform, PlannedLayer], Path]
+"""Returns the blob of a layer that the lock knows by its digest (`PlannedLayer.given`), verified: of a base from a
+registry, or of run steps."""
+
+
+def _nothing_given(platform: Platform, planned: PlannedLayer) -> Path:
+    raise LookupError(f"{planned.title} for {platform}: nobody was asked for this layer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +66,12 @@ class Materials:
     """Folder of the layer cache."""
     sums: Path | None
     """`envlock.sum`, checked and extended; None for a build that nothing vouches for."""
+    bases: Bases = lambda _: None
+    given: Given = _nothing_given
     brought: Brought = lambda *_: False
     elsewhere: Elsewhere = lambda _: False
+    listing: Listing | None = None
+    """Opens wheels for what they install, without their bytes; `wheels` where None."""
 
 
 def build(
@@ -81,84 +96,59 @@ def build(
     (`sums-mismatch`, `bad-stream`), and what `materials` raises.
     """
     chosen = image_platforms(platforms or lock_file.lock.platforms)
-    plans = {platform: plan_layers(lock_file, platform) for platform in chosen}
+    bases = {platform: documents for platform in chosen if (documents := materials.bases(platform)) is not None}
+    plans = {platform: plan_layers(lock_file, platform, bases.get(platform)) for platform in chosen}
     sums = read_sums(materials.sums) if materials.sums else Sums()
     with (
-        _OpenWheels(materials.wheels) as wheels,
+        OpenWheels(materials.wheels) as wheels,
         _Site(lock_file, materials, wheels, sums, progress or NoProgress(), warn, rebuild) as site,
     ):
         for platform in chosen:
             # An image that `envlock.sum` knows has passed this already, on whichever machine built it first.
             if rebuild or (lock_file.digest, str(platform)) not in sums.images:
                 locked = [wheel for _, wheel in wheels_of(lock_file.lock, platform)]
-                refuse_conflicts(wheels.all(locked), lock_file.lock.python)
+                refuse_locked_conflicts(locked, lock_file.lock.python, materials.listing or wheels.listing)
         layers = site.layers(plans, jobs or _cpus())
-        here = site.here
-    cache = LayerCache(materials.layers)
-    image = _assemble(lock_file, plans, layers, {layers[key].digest: cache.blob(key) for key in here})
+    image = _assemble(lock_file, plans, bases, layers, site.files)
     if materials.sums:
-        titles = {planned.key: planned.title for plan in plans.values() for planned in plan}
+        made = {planned.key: planned.title for plan in plans.values() for planned in plan if planned.given is None}
         with LayerCache(materials.layers).held("sums", _Unwatched()):
-            extend_sums(materials.sums, _sums_of(image, layers), titles)
+            extend_sums(materials.sums, _sums_of(image, {key: layers[key] for key in made}), made)
     return image
 
 
-def known_image(lock_file: LockFile, sums: Sums) -> Image | None:
+def known_image(lock_file: LockFile, sums: Sums, bases: Mapping[Platform, BaseDocuments] | None = None) -> Image | None:
     """Return the image that `envlock.sum` says a lock has, without the bytes of any layer; None where it cannot tell.
 
-    Raises UsageError (`no-image`, `no-linux-platform`).
+    On a base from a registry that takes its documents, of every platform. Raises UsageError (`no-image`,
+    `no-linux-platform`, `too-many-layers`).
     """
-    plans = {platform: plan_layers(lock_file, platform) for platform in image_platforms(lock_file.lock.platforms)}
-    layers = {planned.key: sums.layers.get(planned.key) for plan in plans.values() for planned in plan}
+    base, _ = image_of(lock_file.lock)
+    platforms = image_platforms(lock_file.lock.platforms)
+    bases = bases or {}
+    if base.image is not None and any(platform not in bases for platform in platforms):
+        return None
+    plans = {platform: plan_layers(lock_file, platform, bases.get(platform)) for platform in platforms}
+    wanted = {planned.key: planned for plan in plans.values() for planned in plan}
+    layers = {key: planned.given or sums.layers.get(key) for key, planned in wanted.items()}
     found = {key: layer for key, layer in layers.items() if layer is not None}
-    return _assemble(lock_file, plans, found, {}) if len(found) == len(layers) else None
-
-
-class _OpenWheels:
-    """Opens each wheel once, and keeps it open for the whole build: its directory and RECORD are read and checked."""
-
-    def __init__(self, paths: Wheels) -> None:
-        self._paths = paths
-        self._files = ExitStack()
-        self._opened: dict[str, Future[WheelFile]] = {}
-        self._guard = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._files.close()
-
-    def all(self, wheels: Sequence[Wheel]) -> list[WheelFile]:
-        """Open several side by side: most of the time goes into their sha256."""
-        with ThreadPoolExecutor(_cpus()) as threads:
-            return list(threads.map(self.get, wheels))
-
-    def get(self, wheel: Wheel) -> WheelFile:
-        """Return one wheel, opened by the first thread that asks."""
-        with self._guard:
-            mine = wheel.sha256 not in self._opened
-            future = self._opened.setdefault(wheel.sha256, Future())
-        if mine:
-            try:
-                opened = open_wheel(self._paths(wheel), wheel.name)
-                with self._guard:
-                    future.set_result(self._files.enter_context(opened))
-            except BaseException as error:
-                future.set_exception(error)
-                raise
-        return future.result()
+    return _assemble(lock_file, plans, bases, found, {}) if len(found) == len(layers) else None
 
 
 def _assemble(
     lock_file: LockFile,
     plans: dict[Platform, tuple[PlannedLayer, ...]],
+    bases: Mapping[Platform, BaseDocuments],
     layers: dict[str, Layer],
     files: dict[str, Path],
 ) -> Image:
     images = tuple(
         platform_image(
-            lock_file, platform, [layers[planned.key] for planned in plan], [planned.title for planned in plan]
+            lock_file,
+            platform,
+            [layers[planned.key] for planned in plan],
+            [planned.title for planned in plan],
+            bases.get(platform),
         )
         for platform, plan in plans.items()
     )
@@ -207,7 +197,7 @@ class _Site:
         self,
         lock_file: LockFile,
         materials: Materials,
-        wheels: _OpenWheels,
+        wheels: OpenWheels,
         sums: Sums,
         progress: Progress,
         warn: Callable[[str], None],
@@ -221,8 +211,9 @@ class _Site:
         self._progress = progress
         self._warn = warn
         self._rebuild = rebuild
-        self.here: set[str] = set()
-        """Keys of the layers whose blobs were built or verified on this machine."""
+        self.files: dict[str, Path] = {}
+        """Digest to the blob of each layer that was built or verified on this machine."""
+        self._plans: dict[Platform, tuple[PlannedLayer, ...]] = {}
         self._stop = threading.Event()
         self._compilers: dict[Platform, Compiler] = {}
         self._opening = threading.Lock()
@@ -236,6 +227,7 @@ class _Site:
 
     def layers(self, plans: dict[Platform, tuple[PlannedLayer, ...]], jobs: int) -> dict[str, Layer]:
         """Return every layer by its key; where one fails, the others are ended first."""
+        self._plans = plans
         with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="build") as threads:
             futures: dict[str, Future[Layer]] = {}
             for platform, plan in plans.items():
@@ -252,6 +244,10 @@ class _Site:
         return {key: future.result() for key, future in futures.items()}
 
     def _layer(self, platform: Platform, planned: PlannedLayer) -> Layer:
+        if planned.given is not None:
+            if not self._materials.elsewhere(planned.given):
+                self.files[planned.given.digest] = self._materials.given(platform, planned)
+            return planned.given
         vouched = None if self._rebuild else self._sums.layers.get(planned.key)
         if vouched is not None and self._materials.elsewhere(vouched):
             return vouched
@@ -267,7 +263,7 @@ class _Site:
                     else:
                         layer = self._written(platform, planned, task)
                     self._cache.keep(planned.key, layer)
-                self.here.add(planned.key)
+                self.files[layer.digest] = self._cache.blob(planned.key)
                 return layer
 
     def _cached(self, planned: PlannedLayer) -> Layer | None:
@@ -289,8 +285,12 @@ class _Site:
                 return self._write_venv(path)
             case "wheels":
                 return self._write_wheels(path, platform, planned, task)
+            case "packages":
+                return self._write_packages(path, platform, task)
             case "lock":
                 return self._write_lock(path)
+            case "registry" | "run":
+                raise ValueError(f"{planned.title} is not made here")
 
     def _write_base(self, path: Path, platform: Platform, task: Task) -> Layer:
         base, config = image_of(self._lock_file.lock)
@@ -309,10 +309,25 @@ class _Site:
         )
         return write_layer(path, members, progress=task)
 
+    def _write_packages(self, path: Path, platform: Platform, task: Task) -> Layer:
+        base, _ = image_of(self._lock_file.lock)
+
+        def debs(deb: Deb) -> Path:
+            task.advance(0)
+            return self._materials.debs(deb)
+
+        below = [
+            (planned.given, self._materials.given(platform, planned))
+            for planned in self._plans[platform]
+            if planned.kind == "registry" and planned.given is not None
+        ]
+        members = members_above(base, platform, debs, below, progress=self._progress)
+        return write_layer(path, members, progress=task)
+
     def _write_venv(self, path: Path) -> Layer:
         base, _ = image_of(self._lock_file.lock)
         with LayerWriter(path) as writer:
-            for entry, body in venv_skeleton(base.python, base.interpreter):
+            for entry, body in venv_skeleton(base.python, base.interpreter, opaque=base.image is not None):
                 writer.stored(entry, [body]) if entry.kind == "file" else writer.add(entry)
             return writer.finish()
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from envlock.errors import UsageError
 from envlock.image.install import INTERPRETER, PREFIX
 from envlock.image.oci import LABEL_LOCK
+from envlock.image.project import DEFAULT_WORKDIR
 from envlock.image.sums import Sums
 from envlock.model.artifact import Wheel
-from envlock.model.lock import Base, BaseImage, Lock, LockFile, Package
+from envlock.model.lock import Base, BaseImage, ImageConfig, Lock, LockFile, Package
 from envlock.model.manifest import ImageTable
 from envlock.model.platform import Platform
 
@@ -79,11 +81,40 @@ def dockerfile_text(lock_file: LockFile, image: ImageTable | None, sums: Sums, *
         )
     lines = [f"# From the lock of {lock.env!r}, sha256:{lock_file.digest}."]
     if lock.base.image is not None:
-        lines += [*_from_registry(lock.base.image), *_installed(lock_file, lock.base, image, requirements)]
+        lines += [*_from_registry(lock.base.image), *_installed(lock_file, lock.base, requirements)]
     else:
         lines += _from_own_image(lock_file, image, sums)
-    lines += [f"COPY {json.dumps([path, f'./{path}'])}" for path in sorted(image.include)]
+    config = lock.image or ImageConfig()
+    if image.include or config.workdir:
+        lines.append(f"WORKDIR {config.workdir or DEFAULT_WORKDIR}")
+    for entry in sorted(image.include):
+        lines += _copied(entry)
+    if config.user:
+        lines.append(f"USER {config.user}")
     return "\n".join(lines) + "\n"
+
+
+def _copied(entry: str) -> list[str]:
+    """Return what copies an entry of `include`; COPY has no `**`, and would flatten what a folder's pattern matches."""
+    path = posixpath.normpath(entry)
+    head, wild = _literal_head(path)
+    if not wild:
+        there = "" if path == "." else path + "/" * entry.endswith("/")
+        return [f"COPY {json.dumps([there or '.', f'./{there}'])}"]
+    if "/" not in wild and "**" not in wild:
+        return [f"COPY {json.dumps([path, f'./{head}'])}"]
+    return [
+        f"# Of {head or 'all files'} envlock takes {path} alone, which COPY cannot say: .dockerignore can.",
+        f"COPY {json.dumps([head or '.', f'./{head}'])}",
+    ]
+
+
+def _literal_head(path: str) -> tuple[str, str]:
+    """Split a path before its first part that has a wildcard; the head ends in a slash, or is empty."""
+    parts = path.split("/")
+    literal = next((at for at, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
+    head = "".join(f"{part}/" for part in parts[:literal])
+    return head, "/".join(parts[literal:])
 
 
 def _from_registry(base: BaseImage) -> list[str]:
@@ -127,9 +158,11 @@ def _stages(name: str, digests: Mapping[Platform, str]) -> list[str]:
     return [*rows, "FROM base-${TARGETARCH}"]
 
 
-def _installed(lock_file: LockFile, base: Base, image: ImageTable, requirements: str) -> list[str]:
-    """Return what brings the locked packages and settings into a base from a registry."""
+def _installed(lock_file: LockFile, base: Base, requirements: str) -> list[str]:
+    """Return what brings the locked packages and settings into a base from a registry, whose entry point goes."""
     lock = lock_file.lock
+    config = lock.image or ImageConfig()
+    variables = config.env | lock.settings.variables
     lines = []
     if base.packages:
         linux = next(platform for platform in lock.platforms if platform.is_linux)
@@ -140,6 +173,9 @@ def _installed(lock_file: LockFile, base: Base, image: ImageTable, requirements:
             f" && apt-get install --yes --no-install-recommends {' '.join(names)} \\",
             " && rm -rf /var/lib/apt/lists/*",
         ]
+    if base.run:
+        lines.append("# `envlock lock` executed these once; `envlock build` takes what they changed by sha256.")
+        lines += [f"RUN {json.dumps(['/bin/sh', '-c', step], ensure_ascii=False)}" for step in base.run]
     lines.append(f"COPY {json.dumps([requirements, f'{_PLACE}/{requirements}'])}")
     folders = sorted({str(PurePath("lockfiles", wheel.path or "").parent) for wheel in off_index(lock)})
     lines += [f"COPY {json.dumps([f'{folder}/', f'{_PLACE}/{folder}/'])}" for folder in folders]
@@ -148,11 +184,13 @@ def _installed(lock_file: LockFile, base: Base, image: ImageTable, requirements:
         f" && {INTERPRETER} -m pip install --no-cache-dir --no-deps --require-hashes -r {_PLACE}/{requirements} \\",
         f" && rm -r {_PLACE}",
         f"ENV PATH={_VENV}/bin:$PATH",
-        *(f"ENV {name}={_quoted(value)}" for name, value in sorted(lock.settings.variables.items())),
+        *(f"ENV {name}={_quoted(value)}" for name, value in sorted(variables.items())),
         f'LABEL {LABEL_LOCK}="sha256:{lock_file.digest}"',
+        f"ENTRYPOINT {json.dumps(list(config.entrypoint), ensure_ascii=False)}",
     ]
-    if image.entrypoint:
-        lines.append(f"ENTRYPOINT {json.dumps(list(image.entrypoint))}")
+    command = config.cmd or (() if config.entrypoint else ("python",))
+    if command:
+        lines.append(f"CMD {json.dumps(list(command), ensure_ascii=False)}")
     return lines
 
 

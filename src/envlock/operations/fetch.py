@@ -144,18 +144,19 @@ def deb_name(deb: Deb) -> str:
 
 
 def place_beside(lock: Lock, found: Mapping[str, Path], folder: Path) -> int:
-    """Fill the lock's relative paths with the fetched wheels, so that uv and pip install from the lock alone.
+    """Fill the lock's relative paths with fetched files, so that uv and pip install from the lock alone.
 
-    Returns how many files were placed anew.
+    What run steps changed is among them. Returns how many files were placed anew.
     """
+    rows = [(wheel.path, wheel.sha256) for package in lock.packages for wheel in package.wheels]
+    rows += [(row.path, row.sha256) for row in (lock.base.run_layers if lock.base is not None else ())]
     placed = 0
-    for package in lock.packages:
-        for wheel in package.wheels:
-            if wheel.path is None or wheel.sha256 not in found:
-                continue
-            target = folder / wheel.path
-            if target.is_file() and file_sha256(target) == wheel.sha256:
-                continue
-            copy_beside(found[wheel.sha256], target)
-            placed += 1
+    for path, sha256 in rows:
+        if path is None or sha256 not in found:
+            continue
+        target = folder / path
+        if target.is_file() and file_sha256(target) == sha256:
+            continue
+        copy_beside(found[sha256], target)
+        placed += 1
     return placed

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from envlock.errors import UsageError
+from envlock.formats.base_documents import BaseDocuments
+from envlock.formats.oci import LAYER, Descriptor
+from envlock.formats.wheel import WheelFile
+from envlock.image.layer import Layer
 from envlock.image.oci import Image
+from envlock.image.plan import PlannedLayer, image_of
+from envlock.image.sums import Sums
 from envlock.model.artifact import Deb, Wheel
-from envlock.model.edges import Compiler
 from envlock.model.lock import Base, LockFile
 from envlock.model.platform import Platform, image_platforms
-from envlock.operations.build import Materials, build
+from envlock.model.reference import Reference
+from envlock.operations.base_layers import base_documents, base_layer
+from envlock.operations.build import Elsewhere, Materials, build, known_image
+from envlock.operations.compilers import open_compiler
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import fetch_debs
-from envlock.operations.roots import unpacked_root
+from envlock.operations.remote_layers import RemoteLayers
+from envlock.operations.steps import run_layer_path
 from envlock.operations.wheels import Wheels
+
+
+def _nowhere(layer: Layer) -> bool:  # noqa: ARG001
+    return False
 
 
 def build_image(
@@ -27,48 +39,76 @@ def build_image(
     sums: Path,
     edges: Edges,
     warn: Callable[[str], None],
+    repositories: Sequence[Reference] = (),
+    elsewhere: Elsewhere = _nowhere,
     jobs: int | None = None,
     rebuild: bool = False,
 ) -> Image:
-    """Return the image of a lock, its layers in the cache; `folder` is the lock file's.
+    """Return the image of a lock, its layers in the cache but for those that are `elsewhere`.
+
+    Args:
+        folder: the lock file's.
+        sums: `envlock.sum`.
+        repositories: where layers that `envlock.sum` vouches for may be, which are then brought instead of built.
+        elsewhere: tells of a layer that is vouched for whether it is where the image goes.
 
     Wheels and Debian packages are fetched only for layers that have to be built.
+    Raises what `operations.build.build` raises.
     """
     lock = lock_file.lock
-    base = lock.base
-    if base is None:
-        raise UsageError(
-            "no-image",
-            f"Environment {lock.env!r} has no image.",
-            hint=f'Name a base: [env.{lock.env}.image] base = "debian-bookworm-python3.11", then `envlock lock`.',
-        )
-    if base.image is not None:
-        raise UsageError(
-            "unbuildable-base",
-            f"Environment {lock.env!r} stands on an image of a registry; envlock builds on package bases only.",
-            found=base.image.reference,
-            hint="Build on a recipe of images/; lock, sync, verify and export work with this base.",
-        )
+    base, _ = image_of(lock)
     platforms = image_platforms(lock.platforms)
     sources = [Wheels(lock, platform, folder=folder, edges=edges) for platform in platforms]
 
-    def wheel_path(wheel: Wheel) -> Path:
-        return next(source for source in sources if source.holds(wheel)).path(wheel)
+    def source_of(wheel: Wheel) -> Wheels:
+        return next(source for source in sources if source.holds(wheel))
 
-    @contextmanager
-    def compiler(platform: Platform) -> Iterator[Compiler]:
-        root = unpacked_root(base, platform, edges, build=False)
-        with edges.compiler(root, base.interpreter) as opened:
-            yield opened
+    def wheel_path(wheel: Wheel) -> Path:
+        return source_of(wheel).path(wheel)
+
+    def listing(wheel: Wheel) -> AbstractContextManager[WheelFile]:
+        return source_of(wheel).listing(wheel)
+
+    remote = RemoteLayers(repositories, edges.registry, warn)
+
+    def given(platform: Platform, planned: PlannedLayer) -> Path:
+        layer = planned.given
+        if layer is None or planned.kind == "run":
+            return run_layer_path(lock, platform, folder, edges.artifacts, remote)
+        return base_layer(lock, platform, Descriptor(media_type=LAYER, digest=layer.digest, size=layer.size), edges)
 
     materials = Materials(
         wheels=wheel_path,
+        listing=listing,
         debs=_Debs(base, platforms, edges).path,
-        compilers=compiler,
+        compilers=lambda platform: open_compiler(lock, platform, edges),
         layers=edges.artifacts.folder("layers"),
         sums=sums,
+        bases=lambda platform: base_documents(lock, platform, edges, warn),
+        given=given,
+        brought=remote,
+        elsewhere=elsewhere,
     )
     return build(lock_file, materials=materials, progress=edges.progress, warn=warn, jobs=jobs, rebuild=rebuild)
+
+
+def vouched_image(lock_file: LockFile, sums: Sums, edges: Edges) -> Image | None:
+    """Return the documents of the image that `envlock.sum` vouches for, None where it does not know the lock's image.
+
+    No layer is looked at. On a base from a registry, that one's documents are fetched unless they are in the cache.
+    """
+    platforms = image_platforms(lock_file.lock.platforms)
+    if any((lock_file.digest, str(platform)) not in sums.images for platform in platforms):
+        return None
+    found = {platform: base_documents(lock_file.lock, platform, edges) for platform in platforms}
+    bases: dict[Platform, BaseDocuments] = {platform: base for platform, base in found.items() if base is not None}
+    image = known_image(lock_file, sums, bases)
+    if image is None:
+        return None
+    same = all(
+        sums.images[lock_file.digest, str(one.platform)] == one.manifest.descriptor.digest for one in image.platforms
+    )
+    return image if same else None
 
 
 class _Debs:

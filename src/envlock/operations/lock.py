@@ -43,10 +43,17 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True):
     """Dependencies uploaded over a year after the framework."""
     undated: tuple[str, ...] = ()
     """Packages whose index gives no upload time."""
+    notes: tuple[str, ...] = ()
+    """What became of the `run` steps of its image, one sentence each."""
 
 
-def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, upgrade: Upgrade, edges: Edges) -> Locked:
-    """Return the lock of one environment. Pins of `previous` stay where they satisfy the manifest."""
+def lock_environment(
+    manifest: Manifest, name: str, *, previous: Lock | None, upgrade: Upgrade, edges: Edges, dry_run: bool = False
+) -> Locked:
+    """Return the lock of one environment. Pins of `previous` stay where they satisfy the manifest.
+
+    With `dry_run` no `run` step is executed; the lock then lacks the layers of those that would be.
+    """
     environment = manifest.environment(name)
     kept = None if upgrade.everything else previous
     inputs = inputs_of(manifest, environment)
@@ -119,10 +126,12 @@ def lock_environment(manifest: Manifest, name: str, *, previous: Lock | None, up
         base=base,
     )
     check_hardware(lock)
+    lock, notes = _with_steps(lock, environment, previous, upgrade, edges, dry_run=dry_run)
     return Locked(
         lock=_with_image(lock, environment),
         newer=newer_than_framework(resolutions, lock.frameworks),
         undated=undated(resolutions),
+        notes=notes,
     )
 
 
@@ -133,15 +142,39 @@ def _frameworks(environment: Environment, packages: Sequence[Package]) -> tuple[
     return tuple(package.name for package in packages if package.name in named or package.name in FRAMEWORKS)
 
 
+def _with_steps(
+    lock: Lock, environment: Environment, previous: Lock | None, upgrade: Upgrade, edges: Edges, *, dry_run: bool
+) -> tuple[Lock, tuple[str, ...]]:
+    """Add what the `run` steps of the image change, and what there is to tell of them."""
+    if lock.base is None or not (lock.base.run or (environment.image and environment.image.run)):
+        return lock, ()
+    from envlock.operations.steps import with_steps
+
+    executed = with_steps(
+        lock.base,
+        environment,
+        previous.base if previous is not None else None,
+        edges,
+        renew=upgrade.everything or upgrade.os or upgrade.base,
+        rebuild=upgrade.rebuild,
+        no_build=upgrade.no_build,
+        dry_run=dry_run,
+    )
+    return msgspec.structs.replace(lock, base=executed.base), executed.told
+
+
 def _with_image(lock: Lock, environment: Environment) -> Lock:
     if environment.image is None:
         return lock
     from envlock.image.plan import threshold_for
 
+    # The layers of a base from a registry are not counted: planning raises the threshold where they leave less room,
+    # and a lock is the same whether the registry was asked for it or not.
+    beside = 4 + bool(lock.base and lock.base.run_layers) + bool(lock.base and lock.base.image and lock.base.packages)
     sizes = [[wheel.size for _, wheel in wheels_of(lock, platform)] for platform in image_platforms(lock.platforms)]
     image = ImageConfig(
         bytecode=environment.image.bytecode,
-        threshold=max(threshold_for(row) for row in sizes),
+        threshold=max(threshold_for(row, beside) for row in sizes),
         entrypoint=environment.image.entrypoint,
         cmd=environment.image.cmd,
         env=dict(sorted(environment.image.env.items())),

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from envlock.errors import UsageError
+import msgspec
+
+from envlock.errors import UnverifiableError, UsageError
+from envlock.formats.oci import REF_NAME, Layout
 from envlock.model.artifact import Wheel
-from envlock.model.edges import Progress, Records, TargetInterpreter
+from envlock.model.edges import Compiler, Progress, Records, TargetInterpreter
 from envlock.model.finding import Verdict
 from envlock.model.lock import LockFile
+from envlock.model.observation import Environment, Observation
 from envlock.model.platform import Platform
-from envlock.verify.case import Case, Located, PlannedDigest, Sums
+from envlock.operations.expected_image import Bases, expected_sums, planned_layers
+from envlock.verify.case import Case, Located
 from envlock.verify.judgement import verdict_of
+
+Compilers = Callable[[Platform], AbstractContextManager[Compiler]]
+"""Opens the image's own interpreter of a platform."""
 
 
 def verify_environment(
@@ -58,36 +67,30 @@ def verify_image(
     full: bool = False,
     strict: bool = False,
     subject: str = "",
+    bases: Bases = lambda _: None,
+    compilers: Compilers | None = None,
 ) -> Verdict:
-    """Judge an image of an OCI layout, ``oci:DIR``, without running, pulling or unpacking it.
+    """Judge an image of an OCI layout, ``oci:DIR[:TAG]``, without running, pulling or unpacking it.
 
-    `sums` is envlock.sum. Raises UsageError (`unknown-image`, `no-layout`, `no-image`, `bad-sums`), IntegrityError
-    (`sums-mismatch`) where envlock.sum contradicts itself.
+    `sums` is envlock.sum, `bases` returns the documents of the lock's base from a registry where they are at hand.
+    With `compilers` every module of an image of this lock is compiled again, which takes `full`.
+
+    Raises UsageError (`unknown-image`, `no-layout`, `no-image`, `several-images`, `bad-sums`), UnverifiableError
+    (`not-recompiled`, and what `compilers` raises), IntegrityError (`sums-mismatch`) where envlock.sum contradicts
+    itself.
     """
     from envlock.observe.image import observe_image
 
-    scheme, colon, place = reference.partition(":")
-    if scheme != "oci" or not colon or not place:
-        raise UsageError(
-            "unknown-image",
-            "This kind of image cannot be verified yet.",
-            expected="oci:DIR, the folder of an OCI layout",
-            found=reference,
-            hint="Write one: envlock build -o oci:DIR, or skopeo copy docker://IMAGE oci:DIR",
-        )
+    place, tags = _layout_of(reference, lock_file)
     observation = observe_image(
-        Path(place),
-        name=reference,
-        platforms=lock_file.lock.platforms,
-        full=full,
-        progress=progress,
-        tag=f"lock-{lock_file.digest[:32]}",
+        place, name=reference, platforms=lock_file.lock.platforms, full=full, progress=progress, tags=tags
     )
-    platform = observation.image.platform if observation.image else None
+    if compilers is not None:
+        observation = _recompiled(place, observation, lock_file, compilers, progress)
     case = Case(
         lock_file,
         observation,
-        sums=_sums(sums, lock_file, platform),
+        sums=expected_sums(sums, lock_file, observation.image, bases),
         records=records,
         progress=progress,
         subject=subject or f"{lock_file.lock.env} --image {reference}",
@@ -95,31 +98,62 @@ def verify_image(
     return verdict_of(case, strict=strict)
 
 
-def _sums(path: Path, lock_file: LockFile, platform: Platform | None) -> Sums:
-    """Read what envlock.sum says, and the layers that the lock's own image must have."""
-    from envlock.image.sums import read_sums
+def _recompiled(
+    place: Path, observation: Observation, lock_file: LockFile, compilers: Compilers, progress: Progress
+) -> Observation:
+    """Return what was seen, with every .pyc held against what the image's own interpreter makes of its source."""
+    from envlock.operations.recompile import recompiled
 
-    known = read_sums(path)
-    plan: tuple[PlannedDigest, ...] = ()
-    lock = lock_file.lock
-    if lock.base is not None and lock.image is not None and platform in lock.platforms and platform is not None:
-        from envlock.image.plan import plan_layers
-
-        plan = tuple(
-            PlannedDigest(
-                title=layer.title, digest=_hex(known.layers[layer.key].digest) if layer.key in known.layers else ""
-            )
-            for layer in plan_layers(lock_file, platform)
+    image, environment = observation.image, observation.environment
+    if (
+        image is None
+        or image.platform is None
+        or image.lock != lock_file.raw
+        or not isinstance(environment, Environment)
+    ):
+        raise UnverifiableError(
+            "not-recompiled",
+            "Only a whole image of this very lock can be compiled again: its interpreter is known.",
+            where=observation.target,
+            hint="See what else is wrong with it: leave --recompile out.",
         )
-    return Sums(
-        images={key: _hex(digest) for key, digest in known.images.items()},
-        layers=frozenset(_hex(layer.digest) for layer in known.layers.values()),
-        plan=plan,
-    )
+    with compilers(image.platform) as compiler:
+        bytecode = recompiled(
+            Layout(place),
+            image.digest,
+            lock_file,
+            planned_layers(lock_file, image.platform, image.environment_layers),
+            environment,
+            compiler=compiler,
+            progress=progress,
+        )
+    return msgspec.structs.replace(observation, environment=msgspec.structs.replace(environment, bytecode=bytecode))
 
 
-def _hex(digest: str) -> str:
-    return digest.removeprefix("sha256:")
+def _layout_of(reference: str, lock_file: LockFile) -> tuple[Path, tuple[str, ...]]:
+    """Return the folder that a reference names, and the tags that say which of its images is meant."""
+    scheme, colon, place = reference.partition(":")
+    if scheme != "oci" or not colon or not place:
+        raise UsageError(
+            "unknown-image",
+            "This kind of image cannot be verified yet.",
+            expected="oci:DIR, the folder of an OCI layout, or oci:DIR:TAG",
+            found=reference,
+            hint="Write one: envlock build -o oci:DIR, or skopeo copy docker://IMAGE oci:DIR",
+        )
+    folder, colon, tag = place.rpartition(":")
+    if Path(place).exists() or not colon or not Path(folder).is_dir():
+        return Path(place), (f"lock-{lock_file.digest[:32]}",)
+    tags = sorted({top.annotations.get(REF_NAME, "") for top in Layout(Path(folder)).top().manifests} - {""})
+    if tag not in tags:
+        raise UsageError(
+            "no-image",
+            f"The layout names no image {tag!r}.",
+            where=folder,
+            expected="one of: " + ", ".join(tags) if tags else "an image",
+            found=tag,
+        )
+    return Path(folder), (tag,)
 
 
 def located_in(folder: Path) -> Callable[[Wheel], Located | None]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from envlock.errors import UsageError
+from envlock.errors import IntegrityError, UsageError
 from envlock.formats.pylock import wheels_of
+from envlock.formats.wheel import WheelFile, open_wheel
+from envlock.locking.remote import RemoteFile
 from envlock.model.artifact import Wheel
 from envlock.model.lock import Lock, Package
 from envlock.model.platform import Platform
@@ -17,6 +20,9 @@ from envlock.operations.fetch import at_hand, check_contents, download, locate
 from envlock.operations.rebuild import as_requirement, build_again
 
 _CONNECTIONS = 4
+_TAIL = 1 << 16
+"""Bytes that a first range request takes of a wheel's end; of a large wheel more, where its directory is longer."""
+_TAIL_SHARE = 128
 
 
 class Wheels:
@@ -58,6 +64,48 @@ class Wheels:
                 check_contents(wheel, path, self._edges.progress)
                 self._found[wheel.sha256] = path
             return self._found[wheel.sha256]
+
+    @contextmanager
+    def listing(self, wheel: Wheel) -> Iterator[WheelFile]:
+        """Open a wheel to be asked what it installs, which its RECORD says: whoever uses that has to check its digest.
+
+        A wheel at hand is not hashed for it, and of one that is not only directory and RECORD are fetched, where the
+        index serves ranges. Raises what `path` raises.
+        """
+        with ExitStack() as stack:
+            file = self._listed_here(wheel, stack) or self._listed_there(wheel)
+            yield file or stack.enter_context(open_wheel(self.path(wheel), wheel.name))
+
+    def _listed_here(self, wheel: Wheel, stack: ExitStack) -> WheelFile | None:
+        cached = self._edges.artifacts.unverified(wheel.sha256, wheel.name)
+        beside = self._folder / wheel.path if wheel.path else None
+        for path in (cached, beside):
+            if path is None or not path.is_file():
+                continue
+            try:
+                file = stack.enter_context(open_wheel(path, wheel.name))
+            except IntegrityError:  # damaged: `path` finds that out, and what becomes of it
+                continue
+            if file.record_sha256 == wheel.record:
+                return file
+        return None
+
+    def _listed_there(self, wheel: Wheel) -> WheelFile | None:
+        package, _ = self._packages[wheel.sha256]
+        if package.built(wheel):
+            return None
+        url = self._usable_url(wheel) or self._located()[wheel.sha256]
+        if url is None:
+            return None
+        tail = max(_TAIL, wheel.size // _TAIL_SHARE)
+        try:
+            return WheelFile(RemoteFile(self._edges.downloads, url, wheel.size, tail=tail), wheel.name)
+        except LookupError:
+            return None
+        except UsageError as error:
+            if error.reference != "not-found":
+                raise
+            return None
 
     def _obtain(self, wheel: Wheel) -> Path:
         package, _ = self._packages[wheel.sha256]

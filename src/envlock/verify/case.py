@@ -140,10 +140,15 @@ class Case:
 
     @cached_property
     def is_vouched(self) -> bool:
-        """Whether envlock.sum vouches for every byte of the image, its configuration too: it knows its digest."""
+        """Whether envlock.sum vouches for every byte of the image, its configuration too: it knows its digest.
+
+        Of a project image it does for all that is below the project's files: without them it is the one that it knows.
+        """
         if self.image is None or not self.is_own_image:
             return False
-        return self.sums.images.get((self.lock_file.digest, str(self.platform))) == self.image.digest
+        project = self.image.project
+        expected = self.sums.images.get((self.lock_file.digest, str(self.platform)))
+        return expected in (self.image.digest, *(project.environments if project else ()))
 
     @cached_property
     def image_wheels(self) -> dict[str, tuple[Package, Wheel]]:

@@ -12,6 +12,9 @@ Runs under Python 3.7 and later with -S -c. marshal marks a string that anybody 
 that whatever the interpreter keeps shows in its output. Hence little is imported, and what a compilation leaves behind
 is brought in beforehand (`_warm_up`): then a .pyc hardly depends on the files that were compiled before it.
 
+What is in a frozenset is marshalled in the order of hashes, and None and Ellipsis are hashed by their address, which
+is another one on another architecture. CPython sorts it since 3.11 (bpo-37596); for older ones that is done here.
+
 Every change here may change images: it is part of layer spec v1.
 """
 
@@ -25,6 +28,8 @@ from _imp import source_hash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import CodeType
     from typing import BinaryIO
 
 _KEY = int.from_bytes(MAGIC_NUMBER, "little")
@@ -32,11 +37,56 @@ _UNCHECKED = b"\1\0\0\0"
 _MARSHAL_VERSION = 4
 _END_OF_BATCH = bytes(8)
 _BATCH_DONE = b"\xff" * 4 + bytes(4)
+_SORTS_SETS = (3, 8) <= sys.version_info < (3, 11)  # 3.7 has no code.replace
+_CODE = type(compile("", "", "exec"))
+_REF = 0x80
+"""marshal's flag on the type of what is referred to later."""
 
 
 def _compiled(path: str, source: bytes) -> bytes:
     code = compile(source, path, "exec", dont_inherit=True, optimize=0)
-    return b"".join((MAGIC_NUMBER, _UNCHECKED, source_hash(_KEY, source), marshal.dumps(code, _MARSHAL_VERSION)))
+    digest = source_hash(_KEY, source)
+    return b"".join((MAGIC_NUMBER, _UNCHECKED, digest, _marshalled(code, b"frozenset " + digest)))
+
+
+def _marshalled(code: CodeType, mark: bytes) -> bytes:
+    """Marshal code with its frozensets sorted: as tuples that begin with a mark, which become sets again in the output.
+
+    Nothing in marshal's format refers to a place in the output, so that it may be cut and joined.
+    """
+    sorted_code = _with_tuples(code, mark) if _SORTS_SETS else code
+    raw = marshal.dumps(sorted_code, _MARSHAL_VERSION)
+    if sorted_code is code:
+        return raw
+    done, *rest = raw.split(b"s" + len(mark).to_bytes(4, "little") + mark)
+    for part in rest:
+        # A tuple of up to 255 has its length in one byte, a longer one, as any set, in four.
+        length = 1 if done[-2] & ~_REF == ord(")") else 4
+        kind = ord(">") | done[-length - 1] & _REF
+        count = int.from_bytes(done[-length:], "little") - 1
+        done = b"".join((done[: -length - 1], bytes((kind,)), count.to_bytes(4, "little"), part))
+    return done
+
+
+def _with_tuples(code: CodeType, mark: bytes) -> CodeType:
+    """Return code in which every frozenset whose order is left to addresses is a sorted tuple behind a mark."""
+    constants = tuple(_with_tuple(each, mark) for each in code.co_consts)
+    if all(new is old for new, old in zip(constants, code.co_consts)):  # noqa: B905 - strict came with 3.10
+        return code
+    return code.replace(co_consts=constants)
+
+
+def _with_tuple(constant: object, mark: bytes) -> object:
+    if isinstance(constant, frozenset) and _goes_by_address(constant):
+        # A mark of its own each time: marshal would refer back to one that it has seen.
+        return (bytes(bytearray(mark)), *sorted(constant, key=repr))
+    return _with_tuples(constant, mark) if isinstance(constant, _CODE) else constant
+
+
+def _goes_by_address(constants: Iterable[object]) -> bool:
+    return any(
+        each is None or each is ... or (isinstance(each, tuple) and _goes_by_address(each)) for each in constants
+    )
 
 
 def _serve(requests: BinaryIO, responses: BinaryIO) -> None:

@@ -13,6 +13,7 @@ from envlock.image.effects.unrolled import literal
 from envlock.image.tree import Tree
 
 _OWNER = "alternatives"
+_NOTED = "var/lib/dpkg/alternatives"
 _TOOL = "update-alternatives"
 _OPTIONS = frozenset({"--quiet", "--force", "--verbose"})
 
@@ -34,7 +35,10 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def apply(tree: Tree) -> None:
-    """Link each name to its choice of the highest priority, the first package by name where several are equal."""
+    """Link each name to its choice of the highest priority, the first package by name where several are equal.
+
+    What a base from a registry has chosen stays, unless it was chosen by its priority and that is a lower one.
+    """
     best: dict[str, Choice] = {}
     for package in tree.packages:
         for choice in choices(package.control.get("postinst", b""), package.deb.name):
@@ -43,12 +47,31 @@ def apply(tree: Tree) -> None:
             before = best.get(choice.master.name)
             if before is None or choice.priority > before.priority:
                 best[choice.master.name] = choice
-    for _, choice in sorted(best.items()):
+    for name, choice in sorted(best.items()):
+        noted = f"{_NOTED}/{name}"
+        known = noted in tree
+        if known and not _yields(tree.read(noted).decode("utf-8", "replace"), choice.priority):
+            continue
         for link in (choice.master, *choice.slaves):
-            if tree.resolve(link.path) is None or link.link.lstrip("/") in tree:
+            there = link.link.lstrip("/") in tree
+            if tree.resolve(link.path) is None or (there and not known):
                 continue
             tree.add(f"etc/alternatives/{link.name}", "symlink", owner=_OWNER, link=link.path)
-            tree.add(link.link.lstrip("/"), "symlink", owner=_OWNER, link=f"/etc/alternatives/{link.name}")
+            if not there:
+                tree.add(link.link.lstrip("/"), "symlink", owner=_OWNER, link=f"/etc/alternatives/{link.name}")
+
+
+def _yields(noted: str, priority: int) -> bool:
+    """Tell whether what update-alternatives noted of a name gives way to a choice of this priority.
+
+    Its file: `auto` or `manual`, the link, name and link of each slave, an empty line; then for each choice its path,
+    its priority and a line for each slave.
+    """
+    head, _, rest = noted.partition("\n\n")
+    mode, *links = head.split("\n")
+    rows = rest.split("\n")
+    priorities = [row for row in rows[1 :: 2 + (len(links) - 1) // 2] if row.lstrip("-").isdecimal()]
+    return mode == "auto" and all(int(other) < priority for other in priorities)
 
 
 def choices(script: bytes, package: str) -> Iterator[Choice]:

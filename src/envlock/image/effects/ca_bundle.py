@@ -8,21 +8,25 @@ from envlock.image.tree import Tree
 
 _OWNER = "ca-bundle"
 _SOURCE = "usr/share/ca-certificates"
+_LOCAL = "usr/local/share/ca-certificates"
+"""Of the administrator: packages leave it empty, a base from a registry may not."""
 _CERTS = "etc/ssl/certs"
 
 
 def apply(tree: Tree) -> None:
-    """Link every shipped certificate, write the bundle of all of them, and link each by the hash of its subject."""
-    for folder in ("usr/local/share/ca-certificates", _CERTS):
+    """Link every certificate, write the bundle of all of them, and link each by the hash of its subject."""
+    for folder in (_LOCAL, _CERTS):
         if folder not in tree:
             tree.add(folder, "dir", owner=_OWNER, mode=0o755)
-    certificates = [entry.path for entry in tree.under(_SOURCE, ".crt") if entry.kind == "file"]
-    names = "".join(f"{path.removeprefix(_SOURCE + '/')}\n" for path in certificates)
+    shipped, local = (
+        [entry.path for entry in tree.under(folder, ".crt") if entry.kind == "file"] for folder in (_SOURCE, _LOCAL)
+    )
+    names = "".join(f"{path.removeprefix(_SOURCE + '/')}\n" for path in shipped)
     if "etc/ca-certificates.conf" not in tree:
         tree.add("etc/ca-certificates.conf", "file", owner=_OWNER, content=names.encode())
     bundle = bytearray()
     hashes: dict[str, int] = {}
-    for path in certificates:
+    for path in (*shipped, *local):
         pem = tree.read(path)
         # update-ca-certificates flattens names and makes them safe in the same way.
         name = path.rpartition("/")[2].removesuffix(".crt").translate(str.maketrans(" ()", "_=="))

@@ -29,7 +29,7 @@ def check(case: Case) -> Iterator[Finding]:
         if verdict != "differs":
             continue
         owner: Distribution | None = case.owners.get(source_of(path))
-        locked = owner is not None and owner.name in case.locked
+        locked = case.is_own_image or (owner is not None and owner.name in case.locked)
         name = owner.name if owner is not None else ""
         yield RULE.finding(
             f"{name}: {case.shown(path)}" if name else case.shown(path),
@@ -39,6 +39,6 @@ def check(case: Case) -> Iterator[Finding]:
             package=name,
             path=case.shown(path),
             nature="integrity" if locked else "drift",
-            impact="results" if locked and case.influence(name).impact == "results" else "security",
+            impact="results" if locked and name and case.influence(name).impact == "results" else "security",
             rank=case.influence(name).rank if name else 100,
         )

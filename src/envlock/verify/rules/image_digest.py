@@ -10,7 +10,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="image-digest",
     family="LOCK",
-    title="The image of a lock has the digest that envlock.sum gives it.",
+    title="The image of a lock has the digest that envlock.sum gives it, project files above it apart.",
     why="The same lock gives the same digest on any machine: this image was made or changed by something else.",
     nature="integrity",
     impact="security",
@@ -22,10 +22,11 @@ def check(case: Case) -> Iterator[Finding]:
     if case.image is None or not case.is_own_image:
         return
     expected = case.sums.images.get((case.lock_file.digest, str(case.platform)))
-    if expected is not None and expected != case.image.digest:
+    if expected is not None and not case.is_vouched:
+        above = ", or it without its project files" if case.image.project else ""
         yield RULE.finding(
             "image",
             expected=f"sha256:{expected}",
-            found=f"sha256:{case.image.digest}",
+            found=f"sha256:{case.image.digest}{above}",
             fix=f"envlock build {case.lock.env}",
         )

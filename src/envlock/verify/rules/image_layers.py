@@ -22,7 +22,7 @@ def check(case: Case) -> Iterator[Finding]:
     if case.image is None or not case.is_own_image or not case.sums.plan:
         return
     fix = f"envlock build {case.lock.env}"
-    plan, layers = case.sums.plan, case.image.layers
+    plan, layers = case.sums.plan, case.image.environment_layers
     if len(plan) != len(layers):
         yield RULE.finding("layers", expected=f"{len(plan)} layers", found=f"{len(layers)} layers", fix=fix)
         return

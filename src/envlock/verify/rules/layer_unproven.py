@@ -22,10 +22,11 @@ def check(case: Case) -> Iterator[Finding]:
     image = case.image
     if image is None or not case.observation.full or case.is_vouched:
         return
-    unknown = sum(layer.digest not in case.sums.layers for layer in image.layers)
+    layers = image.environment_layers
+    unknown = sum(layer.digest not in case.sums.layers for layer in layers)
     yield RULE.finding(
         "image",
         expected=f"a line of envlock.sum for {case.platform} of this lock",
-        found=f"none for sha256:{image.digest[:12]}; {unknown} of {len(image.layers)} layers are unknown too",
+        found=f"none for sha256:{image.digest[:12]}; {unknown} of {len(layers)} layers are unknown too",
         fix=f"envlock build {case.lock.env}",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -117,3 +118,23 @@ def check(case: Case) -> Iterator[Finding]:
             fix=case.remove(path),
             path=case.shown(path),
         )
+    yield from _by_project(case, packages)
+
+
+def _by_project(case: Case, packages: Packages) -> Iterator[Finding]:
+    """Yield a finding for each project file of an image that programs started in its working folder would import."""
+    project = case.image.project if case.image else None
+    for root in project.roots if project else ():
+        for path in project.modules if project else ():
+            inside = path.removeprefix(f"{root.rstrip('/')}/")
+            # Deeper ones are found only where all folders above them are this project's own packages.
+            if inside == path or not re.fullmatch(r"[^/]+|[^/]+/__init__\.[^/]+", inside):
+                continue
+            if how := shadows(packages, inside):
+                yield RULE.finding(
+                    path,
+                    expected="no such module in the lock",
+                    found=f"{how}, which is imported instead of it from {root}",
+                    fix="give the module another name",
+                    path=path,
+                )

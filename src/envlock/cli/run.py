@@ -1,0 +1,164 @@
+"""`envlock run`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from envlock.cli.inputs import look_at_inputs
+from envlock.cli.wiring import edges_of, manifest_here, only, this_platform
+
+if TYPE_CHECKING:
+    from envlock.model.container import Gpus
+    from envlock.model.lock import LockFile
+    from envlock.model.manifest import Manifest
+
+
+class _BeforeCommand(click.Command):
+    """Options and ENV stand before ``--``; what comes after it is the command, untouched."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own, argv = args, None
+        if "--" in args:
+            at = args.index("--")
+            own, argv = args[:at], tuple(args[at + 1 :])
+        rest = super().parse_args(ctx, own)
+        if argv is None and not ctx.resilient_parsing:
+            raise click.UsageError("Put -- before the command: envlock run [ENV] -- python train.py", ctx)
+        ctx.meta[_ARGV] = argv
+        return rest
+
+
+_ARGV = "envlock.cli.run.argv"
+
+
+@click.command("run", cls=_BeforeCommand, options_metavar="[OPTIONS]")
+@click.argument("env", required=False, metavar="[ENV] -- CMD [ARG]...")
+@click.option("--venv", type=click.Path(path_type=Path), help="Where; .venv, or .venv-ENV where there are several.")
+@click.option("--locked", is_flag=True, help="Fail (1) where the lock is stale, or the venv is not what is locked.")
+@click.option("--frozen", is_flag=True, help="Look neither at the manifest's inputs nor at what is installed.")
+@click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Set a variable, or pass it on.")
+@click.option("--image", is_flag=True, help="In a container of the locked image, by Docker or Podman.")
+@click.option(
+    "-v",
+    "--volume",
+    "volumes",
+    multiple=True,
+    envvar="ENVLOCK_RUN_VOLUME",
+    metavar="SRC:DST[:ro]",
+    help="Image: mount this folder or file too.",
+)
+@click.option("--user", metavar="UID[:GID]", help="Image: who the command is; you, so that files are yours.")
+@click.option("--gpus/--no-gpus", default=None, help="Image: hand NVIDIA GPUs on; as the lock wants them.")
+@click.option("--network", metavar="NAME", help="Image: as with docker: none, host, ...")
+@click.option("--platform", metavar="OS/ARCH", help="Image: another platform of the lock, emulated.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    env: str | None,
+    *,
+    venv: Path | None,
+    locked: bool,
+    frozen: bool,
+    variables: tuple[str, ...],
+    image: bool,
+    volumes: tuple[str, ...],
+    user: str | None,
+    gpus: bool | None,
+    network: str | None,
+    platform: str | None,
+) -> int:
+    """Run a command in the locked environment; its exit status is this command's.
+
+    The environment is the project's venv, as sync made it: its programs come first on PATH, the settings that are
+    locked are set, and PYTHONPATH and its like are not passed on. -e goes before all of these.
+
+    With --image it is a container of the locked image. Other than `docker run` it starts exactly the image that the
+    lock determines, by its ID and never by a tag, building and loading it where the Engine does not have it; mounts the
+    project, writable, and works in the folder that you are in; runs as you; asks for GPUs where the lock wants them;
+    ignores the image's entrypoint; takes the terminal if there is one, else stdin; and removes the container. Its
+    variables are the image's and -e: nothing else of yours.
+    """
+    from envlock.formats.pylock import read_lock
+    from envlock.operations.run import chosen_variables
+
+    argv: tuple[str, ...] = ctx.meta[_ARGV]
+    if not argv:
+        raise click.UsageError("There is no command after --.", ctx)
+    alone = {"--volume": volumes, "--user": user, "--gpus": gpus is not None, "--network": network}
+    wrong = [name for name, given in (alone | {"--platform": platform}).items() if given and not image]
+    if wrong or (image and venv):
+        raise click.UsageError(f"{wrong[0]} is for --image." if wrong else "--venv and --image exclude each other.")
+    manifest = manifest_here()
+    name = only(manifest, env)
+    lock_file = read_lock(manifest.lock_path(name))
+    look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="running")
+    extra = chosen_variables(variables, os.environ)
+    if image:
+        return _in_container(ctx, manifest, lock_file, argv, extra)
+    target = (venv or manifest.venv_path(name)).absolute()
+    return _in_venv(ctx, lock_file, target, argv, extra)
+
+
+def _in_venv(ctx: click.Context, lock_file: LockFile, venv: Path, argv: Sequence[str], extra: dict[str, str]) -> int:
+    from envlock.adapters.foreground import become
+    from envlock.operations.run import local_command, out_of_step, refuse_out_of_step, said_out_of_step
+
+    ready = local_command(lock_file, venv, argv, environment=os.environ, extra=extra)
+    if not ctx.params["frozen"]:
+        differences = out_of_step(lock_file.lock, this_platform(), venv)
+        if ctx.params["locked"]:
+            refuse_out_of_step(differences, lock_file.lock.env)
+        if differences:
+            _warn(ctx, said_out_of_step(differences, lock_file.lock.env))
+    for name in ready.dropped:
+        _warn(ctx, f"{name} is not passed on, for it brings other code in; with -e {name} it is.")
+    return become(ready.program, ready.argv, ready.environment)
+
+
+def _in_container(
+    ctx: click.Context, manifest: Manifest, lock_file: LockFile, argv: Sequence[str], extra: dict[str, str]
+) -> int:
+    from envlock.adapters.containers import run_container
+    from envlock.adapters.engine import Engine
+    from envlock.model.container import parse_mount
+    from envlock.model.platform import Platform
+    from envlock.operations.references import neighbours
+    from envlock.operations.run import container_for, engine_image
+
+    options = ctx.params
+    asked: Gpus | None = None if options["gpus"] is None else "required" if options["gpus"] else "none"
+    mounts = [parse_mount(text, str(Path.cwd())) for text in options["volumes"]]
+    with Engine() as engine:
+        identity = engine_image(
+            lock_file,
+            folder=manifest.lock_path(lock_file.lock.env).parent,
+            sums=manifest.sums_path,
+            edges=edges_of(ctx, manifest),
+            store=engine,
+            warn=lambda text: _warn(ctx, text),
+            repositories=neighbours(manifest, lock_file.lock.env, lock_file.lock),
+            platform=None if options["platform"] is None else Platform.parse(options["platform"]),
+        )
+        container = container_for(
+            lock_file,
+            identity,
+            argv,
+            project=manifest.folder,
+            cwd=Path.cwd(),
+            user=options["user"] or engine.caller,
+            gpus=asked,
+            extra=extra,
+            mounts=mounts,
+            network=options["network"],
+        )
+        return run_container(engine, container)
+
+
+def _warn(ctx: click.Context, text: str) -> None:
+    if not ctx.obj["quiet"]:
+        click.secho(f"warning: {text}", fg="yellow", err=True)

@@ -1,0 +1,320 @@
+"""`envlock cache`: what envlock keeps on this machine, whether it is what it was, and what of it may go."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+import msgspec
+from msgspec.structs import replace
+
+from envlock.errors import UsageError
+from envlock.formats.sha256 import file_sha256
+from envlock.image.layer_cache import LayerCache
+from envlock.image.root import remove
+from envlock.locking.digests import is_confirmation
+from envlock.model.edges import Progress
+from envlock.operations.roots import is_as_left, size_of
+
+Kind = Literal["files", "layers", "roots", "built", "resolver", "leftovers"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+MADE: frozenset[Kind] = frozenset({"layers", "roots"})
+"""What was made on this machine and is made again at any time; everything else was fetched, or is small."""
+_HASHED: tuple[Kind, ...] = ("files", "layers", "roots")
+_THREADS = 2
+"""Hashing keeps one processor busy each, and one disk is not read faster by more."""
+_UNITS = {unit: 10 ** (3 * power) for power, unit in enumerate("BKMGT")}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i)?)?B?", re.IGNORECASE)
+
+
+class Storage(Protocol):
+    """The cache on disk, with the locks that those who use it hold."""
+
+    root: Path
+
+    def in_use_since(self) -> float:
+        """Return when the process that uses the cache longest began, this one among them, as st_mtime counts."""
+
+    def gate(self) -> AbstractContextManager[None]:
+        """Pass the gate that files are stamped and removed behind, one at a time."""
+
+    def lock_if_free(self, key: str) -> AbstractContextManager[bool]:
+        """Hold the lock of one key if nobody else does; tells whether it is held."""
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is kept, used and removed as a whole."""
+
+    kind: Kind
+    path: Path
+    size: int
+    """Bytes of its files."""
+    used: float
+    """When it was used last, as st_mtime counts."""
+
+
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is not what it was when it was kept."""
+
+    kind: Kind
+    name: str
+    """Relative to the cache, with slashes."""
+    expected: str
+    found: str
+    removed: bool = False
+    """So that it is fetched or made anew."""
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a look at every byte found."""
+
+    checked: int
+    busy: int
+    """Layers and roots that another process was making; they were not looked at."""
+    damaged: tuple[Damage, ...]
+
+
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
+    """What was removed, and what is left."""
+
+    removed: tuple[Item, ...]
+    left: int
+    """Bytes."""
+    in_use: int
+    """Bytes that were to go, but that a process uses."""
+
+
+def items(root: Path, kinds: Iterable[Kind] = KINDS) -> list[Item]:
+    """Return what the cache in a folder keeps, what was used longest ago first; changes nothing.
+
+    Leftovers are listed with the kinds that they are of.
+    """
+    folders = [kind for kind in kinds if kind != "leftovers"]
+    found = [item for kind in folders for path in _entries(root / kind) if (item := _item(kind, path)) is not None]
+    found += [item for path in _hidden(root, folders) if (item := _sized("leftovers", path, path)) is not None]
+    return sorted(found, key=lambda item: (item.used, item.path))
+
+
+def verify(storage: Storage, progress: Progress, *, fix: bool = False) -> Checked:
+    """Hash every file and layer, and look at every root; with `fix`, remove what is damaged.
+
+    What was not finished is no damage: nobody uses it. A damaged root that a process may still run in stays.
+    """
+    in_use_since = storage.in_use_since() if fix else 0.0
+    wanted = [item for item in items(storage.root, _HASHED) if item.kind in _HASHED]
+    with (
+        progress.task("Checking the cache", sum(item.size for item in wanted), unit="bytes") as task,
+        ThreadPoolExecutor(_THREADS) as threads,
+    ):
+
+        def look(item: Item) -> tuple[bool, list[Damage]]:
+            with _held(storage, item) as held:
+                damages = list(_damages(storage.root, item)) if held else []
+                if damages and fix and (item.kind != "roots" or item.used < in_use_since):
+                    for damage in damages:
+                        _remove(item if item.kind != "files" else replace(item, path=storage.root / damage.name))
+                    damages = [replace(damage, removed=True) for damage in damages]
+            task.advance(item.size)
+            return held, damages
+
+        results = list(threads.map(look, wanted))
+    return Checked(
+        checked=sum(held for held, _ in results),
+        busy=sum(not held for held, _ in results),
+        damaged=tuple(damage for _, damages in results for damage in damages),
+    )
+
+
+def prune(
+    storage: Storage,
+    *,
+    keep: int | None = None,
+    unused_since: float | None = None,
+    everything: bool = False,
+    kinds: Iterable[Kind] = KINDS,
+) -> Pruned:
+    """Remove what processes that were ended left behind, and of `kinds` what is asked for, the longest unused first.
+
+    Nothing that a process uses or writes is removed: that is what was used, or begun, since the oldest of them began.
+
+    Args:
+        keep: bytes that may stay.
+        unused_since: remove what was not used since then, as st_mtime counts.
+        everything: remove all that is not in use.
+    """
+    in_use_since = storage.in_use_since()
+    found = items(storage.root, kinds)
+    left, in_use, removed = sum(item.size for item in found), 0, []
+    for item in found:
+        if not (
+            everything
+            or item.kind == "leftovers"
+            or (unused_since is not None and item.used < unused_since)
+            or (keep is not None and left > keep)
+        ):
+            continue
+        with _held_to_remove(storage, item) as held:
+            now = _item(item.kind, item.path)
+            if held and now is not None and now.used < in_use_since:
+                _remove(item)
+                removed.append(item)
+                left -= item.size
+            elif item.kind != "leftovers":
+                in_use += item.size
+    return Pruned(removed=tuple(removed), left=left, in_use=in_use)
+
+
+def parse_size(text: str) -> int:
+    """Return bytes: ``20GB`` are 20 × 10^9, ``20GiB`` 20 × 2^30; UsageError (`bad-size`)."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError("bad-size", f"{text!r} is no size.", expected="such as 500MB, 20GB or 20GiB", found=text)
+    number, unit, binary = match.groups()
+    factor = _UNITS[(unit or "B").upper()]
+    if binary:
+        factor = 1 << (10 * "BKMGT".index(unit.upper()))
+    return int(float(number) * factor)
+
+
+def size_text(size: int) -> str:
+    """Return bytes as people say them."""
+    for unit, factor in reversed(_UNITS.items()):
+        if size >= factor > 1:
+            return f"{size / factor:.1f} {unit}B"
+    return f"{size} B"
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what a folder of the cache holds under its final names."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [path for path in paths if not path.name.startswith(".") and path.suffix not in (".lock", ".state")]
+
+
+def _hidden(root: Path, kinds: Iterable[Kind]) -> Iterator[Path]:
+    """Yield what is being written, or was when a process ended: names with a dot in front."""
+    folders = [root / kind for kind in kinds]
+    if root / "files" in folders:
+        folders += _entries(root / "files")
+    if root / "layers" in folders:
+        folders += [note.parent for note in (root / "layers").glob("*/layer.json")]
+    for folder in folders:
+        try:
+            yield from sorted(path for path in folder.iterdir() if path.name.startswith("."))
+        except OSError:
+            continue
+
+
+def _item(kind: Kind, path: Path) -> Item | None:
+    """Return one entry; None for what is gone. What was not finished is a leftover."""
+    match kind:
+        case "layers" if not (path / "layer.json").exists():
+            return _sized("leftovers", path, path)
+        case "roots":
+            state = path.with_suffix(".state")
+            return _sized(kind, path, state, size_of(path)) if state.exists() else _sized("leftovers", path, path)
+        case _:
+            return _sized(kind, path, path)
+
+
+def _sized(kind: Kind, path: Path, stamp: Path, size: int | None = None) -> Item | None:
+    try:
+        return Item(kind=kind, path=path, size=_size(path) if size is None else size, used=stamp.lstat().st_mtime)
+    except OSError:
+        return None
+
+
+def _size(path: Path) -> int:
+    if path.is_symlink() or not path.is_dir():
+        return path.lstat().st_size
+    total = 0
+    for folder, _, files in os.walk(path):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - thousands of files
+            except OSError:
+                continue
+    return total
+
+
+@contextmanager
+def _held(storage: Storage, item: Item) -> Iterator[bool]:
+    """Hold what those hold who make or stamp an item; tells whether nobody else does."""
+    folder = item.path.parent.name
+    if folder == "layers" and not item.path.name.startswith("."):
+        with LayerCache(item.path.parent).held_if_free(item.path.name) as held:
+            yield held
+    elif folder == "roots" and not item.path.name.startswith("."):
+        with storage.lock_if_free(f"root-{item.path.name}") as held:
+            yield held
+    else:
+        yield True
+
+
+@contextmanager
+def _held_to_remove(storage: Storage, item: Item) -> Iterator[bool]:
+    if item.kind == "files":
+        with storage.gate():
+            yield True
+    else:
+        with _held(storage, item) as held:
+            yield held
+
+
+def _damages(root: Path, item: Item) -> Iterator[Damage]:
+    match item.kind:
+        case "files":
+            for path in _entries(item.path):
+                found = _sha256(path) if not _is_confirmation(path) else None
+                if found not in (None, item.path.name):
+                    yield _damage(root, item.kind, path, f"sha256 {item.path.name}", f"sha256 {found}")
+        case "layers":
+            cache = LayerCache(item.path.parent)
+            layer = cache.known(item.path.name)
+            found = _sha256(cache.blob(item.path.name))
+            if layer is None or f"sha256:{found}" != layer.digest:
+                expected = layer.digest if layer else "a readable layer.json"
+                yield _damage(root, item.kind, item.path, expected, f"sha256:{found}" if found else "no blob")
+        case "roots":
+            if not is_as_left(item.path):
+                yield _damage(root, item.kind, item.path, "every file as it was unpacked", "changed, or copied")
+
+
+def _damage(root: Path, kind: Kind, path: Path, expected: str, found: str) -> Damage:
+    return Damage(kind=kind, name=path.relative_to(root).as_posix(), expected=expected, found=found)
+
+
+def _is_confirmation(path: Path) -> bool:
+    try:
+        return is_confirmation(path)
+    except OSError:  # it is gone
+        return True
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return None
+
+
+def _remove(item: Item) -> None:
+    """Remove an item, first what says that it is there."""
+    path = item.path
+    if path.parent.name == "layers" and not path.name.startswith("."):
+        LayerCache(path.parent).drop(path.name)
+    elif path.parent.name == "roots":
+        path.with_suffix(".state").unlink(missing_ok=True)
+        remove(path)
+    elif path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
