@@ -152,6 +152,7 @@ def builds(tmp_path: Path, index: Index) -> Callable[..., Builds]:
         artifacts=Cache(tmp_path / "cache"),
         archives=unused,
         registry=unused,
+        steps=unused,
         solver=lambda: None,
         sandbox=unused,
         compiler=unused,

@@ -159,7 +159,10 @@ def test_gpus_follow_from_the_lock(lock_file: LockFile) -> None:
     assert gpus_of(replace(lock, facts=Facts(cuda="11.2"), cuda="wheels")) == "required"
     assert gpus_of(replace(lock, hardware={"a": NVIDIA})) == "required"
     assert gpus_of(replace(lock, hardware={"a": NVIDIA, "b": NONE})) == "wanted"
-    assert gpus_of(replace(lock, hardware={"b": NONE, "c": HardwareClass()}, cuda="wheels", facts=Facts(cuda="12"))) == "wanted"
+    assert (
+        gpus_of(replace(lock, hardware={"b": NONE, "c": HardwareClass()}, cuda="wheels", facts=Facts(cuda="12")))
+        == "wanted"
+    )
 
 
 @pytest.mark.parametrize(

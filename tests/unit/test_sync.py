@@ -71,6 +71,7 @@ class World:
             sandbox=nothing,
             compiler=nothing,
             registry=nothing,
+            steps=nothing,
             solver=nothing,
             progress=NoProgress(),
             now=datetime.datetime.now(datetime.UTC),

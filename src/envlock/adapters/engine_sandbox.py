@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from envlock.adapters import attached
 from envlock.adapters.archives import archive, replace_by_archive, state_of
 from envlock.adapters.engine import Engine, reason_of
 from envlock.errors import EnvlockError, UnverifiableError, UsageError
@@ -46,8 +47,6 @@ os.execve(request["argv"][0], request["argv"], request["environment"])
 # linux/personality.h: ADDR_NO_RANDOMIZE, as in `confine`. The first process of a container is deaf to signals, so that
 # the command is its child. The environment is passed like this since the Engine adds variables of its own.
 _STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-_HEAD = 8
-"""Of a frame of an attached container's output: stream, three zeros, length (Engine API, ContainerAttach)."""
 _CHUNK = 1 << 16
 
 
@@ -93,18 +92,18 @@ class EngineSandbox:
             try:
                 for place, folder in (binds or {}).items():
                     api.put_archive(container, place, archive(folder))
-                attached = api.attach_socket(container, params=_STREAMS)
+                stream = api.attach_socket(container, params=_STREAMS)
                 try:
                     api.start(container)
                 except BaseException:
-                    _close(attached)
+                    attached.close(stream)
                     raise
             except BaseException:
                 self._remove(container)
                 raise
         except docker.errors.DockerException as error:
             raise _refusal(reason_of(error), argv[0], root) from error
-        return _Contained(self, container, attached, dict(binds or {}))
+        return _Contained(self, container, stream, dict(binds or {}))
 
     def _container(
         self, api: Any, image: str, argv: Sequence[str], environment: Mapping[str, str], places: Sequence[str]
@@ -189,7 +188,7 @@ class EngineSandbox:
 class _Contained:
     """A command in a container, as a `model.edges.Process`."""
 
-    def __init__(self, sandbox: EngineSandbox, container: str, attached: Any, binds: Mapping[str, Path]) -> None:
+    def __init__(self, sandbox: EngineSandbox, container: str, stream: Any, binds: Mapping[str, Path]) -> None:
         self._sandbox = sandbox
         self._container = container
         self._binds = binds
@@ -197,8 +196,8 @@ class _Contained:
         inward, self.stdin = _pipe()
         self.stdout, out = _pipe()
         self.stderr, complaints = _pipe()
-        threading.Thread(target=_send, args=(inward, _socket(attached)), daemon=True).start()
-        threading.Thread(target=_receive, args=(attached, {1: out, 2: complaints}), daemon=True).start()
+        threading.Thread(target=_send, args=(inward, attached.connection_of(stream)), daemon=True).start()
+        threading.Thread(target=_receive, args=(stream, {1: out, 2: complaints}), daemon=True).start()
 
     stdin: IO[bytes] | None
     stdout: IO[bytes] | None
@@ -227,20 +226,6 @@ def _pipe() -> tuple[IO[bytes], IO[bytes]]:
     return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
 
 
-def _socket(attached: Any) -> socket.socket:
-    """Return the connection that carries a container's stdin, stdout and stderr."""
-    connection: socket.socket = getattr(attached, "_sock", attached)  # SocketIO on Linux, the socket itself elsewhere
-    connection.settimeout(None)
-    return connection
-
-
-def _close(attached: Any) -> None:
-    """Close a connection and the answer that it came with, the outermost first: each flushes what it wraps."""
-    for part in (getattr(attached, "_response", None), _socket(attached), attached):
-        if part is not None:
-            part.close()
-
-
 def _send(source: IO[bytes], connection: socket.socket) -> None:
     with contextlib.suppress(OSError), source:
         while chunk := os.read(source.fileno(), _CHUNK):
@@ -248,29 +233,18 @@ def _send(source: IO[bytes], connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_WR)
 
 
-def _receive(attached: Any, pipes: Mapping[int, IO[bytes]]) -> None:
+def _receive(stream: Any, pipes: Mapping[int, IO[bytes]]) -> None:
     """Take an attached container's output apart, until it ends."""
-    connection = _socket(attached)
     with contextlib.ExitStack() as stack:
-        stack.callback(_close, attached)
+        stack.callback(attached.close, stream)
         for pipe in pipes.values():
             stack.enter_context(contextlib.suppress(OSError))
             stack.enter_context(pipe)
         stack.enter_context(contextlib.suppress(OSError))
-        while len(head := _exactly(connection, _HEAD)) == _HEAD:
-            left = int.from_bytes(head[4:], "big")
-            while left and (chunk := connection.recv(min(left, _CHUNK))):
-                left -= len(chunk)
-                with contextlib.suppress(BrokenPipeError):  # nobody reads it any more
-                    pipes[head[0]].write(chunk)
-                    pipes[head[0]].flush()
-
-
-def _exactly(connection: socket.socket, count: int) -> bytes:
-    received = b""
-    while len(received) < count and (chunk := connection.recv(count - len(received))):
-        received += chunk
-    return received
+        for number, chunk in attached.output_of(attached.connection_of(stream), terminal=False):
+            with contextlib.suppress(BrokenPipeError):  # nobody reads it any more
+                pipes[number].write(chunk)
+                pipes[number].flush()
 
 
 def _refusal(why: str, program: str, root: Path) -> EnvlockError:

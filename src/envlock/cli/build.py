@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from envlock.image.oci import Image
     from envlock.model.edges import Progress
     from envlock.model.lock import LockFile
-    from envlock.model.manifest import Manifest
     from envlock.model.reference import Reference
-    from envlock.operations.edges import Edges
+    from envlock.operations.making import Making
 
 _FORMS = "oci:DIR, docker-archive:FILE or engine"
 
@@ -69,6 +68,7 @@ def command(
     import json
 
     from envlock.formats.pylock import read_lock
+    from envlock.operations.making import Making
 
     manifest = manifest_here()
     names = envs or tuple(name for name in sorted(manifest.environments) if manifest.environments[name].image)
@@ -81,12 +81,14 @@ def command(
     for name in names:
         lock_file = read_lock(manifest.lock_path(name))
         look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="building")
-        making = _Making(manifest, name, lock_file, edges)
-        there = None if targets or tags or rebuild else making.in_registry()
-        images, outcome = (there[0], "in the registry") if there else (making.build(jobs, rebuild), "built")
-        written = [str(there[1])] if there else []
+        making = Making(manifest=manifest, name=name, lock_file=lock_file, edges=edges, warn=warn)
+        there = None if targets or tags or rebuild else _in_registry(making)
+        if there:
+            images, written = there[0], [str(there[1])]
+        else:
+            images, written = making.with_project(making.build(jobs=jobs, rebuild=rebuild), rebuild=rebuild), []
         if not as_json:
-            print_images(name, images, outcome)
+            print_images(name, images, "in the registry" if there else "built")
         default = [("oci", str(manifest.folder / ".envlock" / "images" / name))]
         for kind, where in [] if there else targets or default:
             written.append(write_output(kind, where, images, name, tags, edges.progress))
@@ -98,73 +100,28 @@ def command(
         click.echo(json.dumps({"schema": 1, "images": rows}, indent=2))
 
 
-class _Making:
-    """One environment on its way to its images: the environment's, and the project's where files are included."""
+def _in_registry(making: Making) -> tuple[tuple[Image, ...], Reference] | None:
+    """Return the images and their reference where envlock.sum and the registry agree that they are there."""
+    from envlock.operations.references import repository_of
 
-    def __init__(self, manifest: Manifest, name: str, lock_file: LockFile, edges: Edges) -> None:
-        from envlock.operations.references import repository_of
-
-        self._manifest, self._name, self._lock_file, self._edges = manifest, name, lock_file, edges
-        self._repository = repository_of(manifest, name)
-
-    def in_registry(self) -> tuple[list[Image], Reference] | None:
-        """Return the images and their reference where envlock.sum and the registry agree that they are there."""
-        from envlock.image.sums import read_sums
-        from envlock.operations.image import vouched_image
-
-        if self._repository is None:
+    repository = repository_of(making.manifest, making.name)
+    if repository is None:
+        return None
+    try:
+        image = making.vouched()
+        if image is None:
             return None
-        try:
-            image = vouched_image(self._lock_file, read_sums(self._manifest.sums_path), self._edges)
-            if image is None:
-                return None
-            images = self._with_project(image, rebuild=False)
-            registry = self._edges.registry()
-            for each in images:
-                if registry.find(self._repository.tagged(each.tag)) != each.index.descriptor.digest:
-                    return None
-        except UsageError as error:
-            if error.reference not in ("registry-failed", "registry-denied", "offline"):
-                raise
-            if error.reference != "offline":
-                warn(f"the repository cannot be asked, so the image is built here ({error.found or error.what})")
+        images = making.with_project(image)
+        registry = making.edges.registry()
+        if any(registry.find(repository.tagged(each.tag)) != each.index.descriptor.digest for each in images):
             return None
-        return images, self._repository.at(images[-1].index.descriptor.digest)
-
-    def build(self, jobs: int | None, rebuild: bool) -> list[Image]:
-        """Build what neither the cache nor a registry has."""
-        from envlock.operations.image import build_image
-        from envlock.operations.references import neighbours
-
-        image = build_image(
-            self._lock_file,
-            folder=self._manifest.lock_path(self._name).parent,
-            sums=self._manifest.sums_path,
-            edges=self._edges,
-            warn=warn,
-            repositories=() if rebuild else neighbours(self._manifest, self._name, self._lock_file.lock),
-            jobs=jobs,
-            rebuild=rebuild,
-        )
-        return self._with_project(image, rebuild=rebuild)
-
-    def _with_project(self, image: Image, *, rebuild: bool) -> list[Image]:
-        from envlock.operations.project import project_image
-
-        table, config = self._manifest.environment(self._name).image, self._lock_file.lock.image
-        if table is None or not table.include or config is None:
-            return [image]
-        project = project_image(
-            image,
-            include=table.include,
-            workdir=config.workdir,
-            folder=self._manifest.folder,
-            layers=self._edges.artifacts.folder("layers"),
-            progress=self._edges.progress,
-            warn=warn,
-            rebuild=rebuild,
-        )
-        return [image, project]
+    except UsageError as error:
+        if error.reference not in ("registry-failed", "registry-denied", "offline"):
+            raise
+        if error.reference != "offline":
+            warn(f"the repository cannot be asked, so the image is built here ({error.found or error.what})")
+        return None
+    return images, repository.at(images[-1].index.descriptor.digest)
 
 
 def warn(text: str) -> None:

@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from envlock.image.oci import Image
-    from envlock.model.lock import LockFile
     from envlock.model.manifest import Manifest
     from envlock.operations.attest import Attached, Attestation
     from envlock.operations.build import Elsewhere
-    from envlock.operations.edges import Edges
+    from envlock.operations.making import Making
     from envlock.operations.push import Published
     from envlock.operations.references import Destination
 
@@ -67,6 +66,7 @@ def command(
     import json
 
     from envlock.formats.pylock import read_lock
+    from envlock.operations.making import Making
     from envlock.operations.references import destinations
 
     if key is not None and no_provenance:
@@ -85,7 +85,8 @@ def command(
     for name in names:
         look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="pushing")
         lock_file = read_lock(manifest.lock_path(name))
-        pushing = _Pushing(manifest, name, lock_file, edges, jobs=jobs, rebuild=rebuild)
+        making = Making(manifest=manifest, name=name, lock_file=lock_file, edges=edges, warn=warn)
+        pushing = _Pushing(making, jobs=jobs, rebuild=rebuild)
         attestations = pushing.bill_of_materials() if with_sbom else ()
         for destination in wanted[name]:
             for published in pushing.publish(destination):
@@ -115,88 +116,54 @@ def _with_repository(manifest: Manifest) -> tuple[str, ...]:
 class _Pushing:
     """One environment on its way to registries."""
 
-    def __init__(
-        self, manifest: Manifest, name: str, lock_file: LockFile, edges: Edges, *, jobs: int | None, rebuild: bool
-    ) -> None:
-        from envlock.image.sums import read_sums
-        from envlock.operations.image import vouched_image
+    def __init__(self, making: Making, *, jobs: int | None, rebuild: bool) -> None:
         from envlock.operations.references import neighbours
 
-        self._manifest = manifest
-        self._lock_path = manifest.lock_path(name)
-        self._lock_file = lock_file
-        self._edges = edges
+        self._making = making
         self._jobs = jobs
         self._rebuild = rebuild
-        table = manifest.environment(name).image
-        self._include = table.include if table is not None else ()
-        self._neighbours = neighbours(manifest, name, lock_file.lock)
-        self._known = vouched_image(lock_file, read_sums(manifest.sums_path), edges)
+        self._neighbours = neighbours(making.manifest, making.name, making.lock_file.lock)
+        self._known = making.vouched()
 
     def publish(self, destination: Destination) -> list[Published]:
         """Publish the image of the lock, and that of the project on it where there is one, which gets the tags."""
         import msgspec
 
-        if not self._include:
+        if not self._making.includes:
             return [self._publish(destination, self._built, self._known)]
         environment = self._publish(msgspec.structs.replace(destination, tags=()), self._built, self._known)
-        project = self._project(environment.image)
+        project = self._making.with_project(environment.image, rebuild=self._rebuild)[-1]
         return [environment, self._publish(destination, lambda _: project, project)]
 
     def _publish(self, destination: Destination, make: Callable[[Elsewhere], Image], known: Image | None) -> Published:
         from envlock.operations.push import publish
 
+        edges = self._making.edges
         return publish(
             destination,
             make=make,
             known=known,
-            registry=self._edges.registry(),
+            registry=edges.registry(),
             sources=self._neighbours,
-            progress=self._edges.progress,
+            progress=edges.progress,
             rebuild=self._rebuild,
         )
 
     def _built(self, elsewhere: Elsewhere) -> Image:
-        from envlock.operations.image import build_image
-
-        return build_image(
-            self._lock_file,
-            folder=self._lock_path.parent,
-            sums=self._manifest.sums_path,
-            edges=self._edges,
-            warn=warn,
-            repositories=self._neighbours,
-            elsewhere=elsewhere,
-            jobs=self._jobs,
-            rebuild=self._rebuild,
-        )
-
-    def _project(self, image: Image) -> Image:
-        from envlock.operations.project import project_image
-
-        config = self._lock_file.lock.image
-        return project_image(
-            image,
-            include=self._include,
-            workdir=config.workdir if config is not None else None,
-            folder=self._manifest.folder,
-            layers=self._edges.artifacts.folder("layers"),
-            progress=self._edges.progress,
-            warn=warn,
-            rebuild=self._rebuild,
-        )
+        return self._making.build(elsewhere, jobs=self._jobs, rebuild=self._rebuild)
 
     def bill_of_materials(self) -> tuple[Attestation, ...]:
         """Return the SBOM, before anything is sent: it may lack its library."""
         from envlock.operations.attest import sbom
 
-        return (sbom(self._lock_file),)
+        return (sbom(self._making.lock_file),)
 
     def _project_files(self) -> list[Path]:
         """Return every file of the project image: one that git ignores is in no commit."""
         from envlock.image.project_tree import collect
 
-        tree = collect(self._manifest.folder, self._include, progress=self._edges.progress)
+        making = self._making
+        tree = collect(making.manifest.folder, making.includes, progress=making.edges.progress)
         return [tree.root / file.path for file in tree.files]
 
     def provenance(self, image: Image, key: str | None) -> Attestation:
@@ -204,8 +171,10 @@ class _Pushing:
         from envlock.adapters.git_sources import source_of
         from envlock.operations.attest import provenance, signed
 
+        making = self._making
         files = self._project_files() if image.source else []
-        statement = provenance(image, self._lock_file, source_of(self._lock_path, [self._manifest.path, *files]))
+        source = source_of(making.manifest.lock_path(making.name), [making.manifest.path, *files])
+        statement = provenance(image, making.lock_file, source)
         if key is None:
             return statement
         from envlock.adapters.ssh import SshKeygen
@@ -216,7 +185,7 @@ class _Pushing:
         """Put attestations beside the image."""
         from envlock.operations.attest import attach
 
-        registry = self._edges.registry()
+        registry = self._making.edges.registry()
         return attach(registry, published.repository, published.image.index.descriptor, attestations)
 
 

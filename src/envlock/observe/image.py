@@ -73,7 +73,7 @@ def observe_image(
             layers=layers,
             lock=lock,
             project=project,
-            contradictions=tuple(_contradictions(descriptor, config, manifest)),
+            contradictions=tuple(_contradictions(descriptor, config)),
         ),
     )
 
@@ -164,12 +164,10 @@ def _lock_of(layout: Layout, blob: Descriptor, fact: LayerFact) -> bytes | Unkno
     return found[0] if len(found) == 1 else None
 
 
-def _contradictions(descriptor: Descriptor, config: Config, manifest: Manifest) -> Iterator[str]:
+def _contradictions(descriptor: Descriptor, config: Config) -> Iterator[str]:
     said = descriptor.platform
     if said is not None and (said.os, said.architecture) != (config.os, config.architecture):
         yield f"the index says {said.os}/{said.architecture}, the config {config.os}/{config.architecture}"
-    if len({layer.digest for layer in manifest.layers}) != len(manifest.layers):
-        yield "the manifest lists one layer twice"
 
 
 def _broken(name: str, why: str) -> ImageFact:
