@@ -29,7 +29,8 @@ def podman(folder: Path) -> list[str]:
 def settings(folder: Path) -> dict[str, str]:
     """Return an environment for it in which containers get no higher limits than this machine allows."""
     limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-    rows = [f'"{name}={min(resource.getrlimit(kind)[1], 4096)}"' for name, kind in limits.items()]
+    most = {name: min(resource.getrlimit(kind)[1], 4096) for name, kind in limits.items()}
+    rows = [f'"{name}={most[name]}:{most[name]}"' for name in limits]
     (folder / "containers.conf").write_text(f"[containers]\ndefault_ulimits = [{', '.join(rows)}]\n")
     return {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
 

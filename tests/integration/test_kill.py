@@ -87,7 +87,10 @@ class Bench:
         process.wait()
 
     def duration(self, *arguments: str, environment: dict[str, str]) -> float:
-        """Return how long a command takes that is left alone."""
+        """Return how long a command takes that is left alone, and has its interpreter's root."""
+        self.reset()
+        self.project.ok("build")
+        self.reset()
         start = time.monotonic()
         assert self.index in self.project.ok(*arguments, environment=environment).out
         return time.monotonic() - start
@@ -124,27 +127,22 @@ def assert_whole(layout: Layout, index: str) -> None:
 def test_killed_commands_leave_nothing_wrong(built: Project, server: Server, tmp_path: Path) -> None:
     """Each command runs again and ends with the locked digest; the cache verifies; all that is served is whole."""
     bench = Bench(built, tmp_path)
-    bench.reset()
     source = f"{server.address}/team/source:v1"
-    longest = {"push": bench.duration("push", "small", "-t", source, environment={})}
-    for command in ("build", "pull"):
-        bench.reset()
-        alone = ("build",) if command == "build" else ("pull", "small", "-t", source)
-        longest[command] = bench.duration(*alone, environment={})
-    kinds = ("build", "push", "pull")
+
+    def command(kind: str, repository: str) -> tuple[str, ...]:
+        return (kind,) if kind == "build" else (kind, "small", "-t", repository if kind == "push" else source)
+
+    kinds = ("push", "build", "pull")
+    longest = {kind: bench.duration(*command(kind, source), environment={}) for kind in kinds}
     for number in range(KILLS - LOADS):
-        command = kinds[number % len(kinds)]
-        bench.reset()
+        kind = kinds[number % len(kinds)]
         target = f"{server.address}/team/kill{number}:v1"
-        arguments = {
-            "build": ("build",),
-            "push": ("push", "small", "-t", target),
-            "pull": ("pull", "small", "-t", source),
-        }[command]
-        bench.kill(*arguments, environment={}, longest=longest[command])
-        bench.check_served(Reference.parse(target if command == "push" else source))
-        assert bench.index in bench.project.ok(*arguments).out
-        bench.check_served(Reference.parse(target if command == "push" else source))
+        served = Reference.parse(target if kind == "push" else source)
+        bench.reset()
+        bench.kill(*command(kind, target), environment={}, longest=longest[kind])
+        bench.check_served(served)
+        assert bench.index in bench.project.ok(*command(kind, target)).out
+        bench.check_served(served)
         checked = bench.project.run("cache", "verify")
         assert checked.code == 0, checked.out + checked.err
     for path in server.blobs.glob("*/*/data"):
@@ -159,7 +157,6 @@ def test_killed_loads_leave_nothing_wrong(built: Project, engine: str, tmp_path:
     environment = {"DOCKER_HOST": engine}
     docker = ["docker", "-H", engine]
     arguments = ("build", "-o", "engine", "-t", "team/killed:v1")
-    bench.reset()
     longest = bench.duration(*arguments, environment=environment)
     for _ in range(LOADS):
         subprocess.run([*docker, "image", "rm", "-f", "team/killed:v1"], capture_output=True, check=False)

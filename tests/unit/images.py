@@ -100,5 +100,6 @@ def materials(
         debs=lambda deb: Path(deb.name),
         compilers=lambda _: nullcontext(compiler or FakeCompiler()),
         layers=tmp_path / "layers",
+        bytecode=tmp_path / "bytecode",
         sums=tmp_path / "envlock.sum" if sums else None,
     )

@@ -87,7 +87,7 @@ def image(tmp_path: Path) -> Image:
 
 def engine(api: FakeApi, facts: dict[str, Any], version: str, components: tuple[str, ...] = ()) -> Engine:
     made = Engine()
-    made._client = SimpleNamespace(api=api)  # type: ignore[assignment]
+    made._client = SimpleNamespace(api=api)
     made._facts = facts
     made._version = {"ApiVersion": version, "Components": [{"Name": name} for name in components]}
     return made

@@ -14,11 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Self
 
-import msgspec
-
 from envlock.errors import UnverifiableError
 from envlock.formats.tar import Entry
 from envlock.formats.wheel import WheelFile
+from envlock.image.bytecode_cache import BytecodeCache, Compiled
 from envlock.image.install import InstalledFile, folder, installed_files, sources, with_parents
 from envlock.image.layer import Layer, LayerWriter
 from envlock.model.edges import Compiler, Task
@@ -32,6 +31,7 @@ def write_wheel_layer(
     python: str,
     *,
     compiler: Compiler | None,
+    cache: BytecodeCache | None = None,
     progress: Task | None = None,
 ) -> Layer:
     """Write the layer of these wheels, which are sorted by name.
@@ -39,11 +39,12 @@ def write_wheel_layer(
     Args:
         python: feature version, such as 3.9.
         compiler: None for a layer without bytecode.
+        cache: bytecode that need not be compiled again.
 
     Raises what LayerWriter, `installed_files` and the compiler raise.
     """
     plans = [(wheel, installed_files(wheel, python)) for wheel in wheels]
-    with LayerWriter(path, progress=progress) as writer, _Bytecode(plans, python, compiler) as bytecode:
+    with LayerWriter(path, progress=progress) as writer, _Bytecode(plans, python, compiler, cache) as bytecode:
         seen: set[str] = set()
         for wheel, file in _in_order(plans):
             for parent in with_parents([file.path], seen):
@@ -81,25 +82,24 @@ def _in_order(plans: Iterable[_Plan]) -> Iterator[tuple[WheelFile, InstalledFile
         yield files[path]
 
 
-class _Compiled(msgspec.Struct, frozen=True):
-    """Where a .pyc stands in the spool."""
-
-    path: str
-    offset: int
-    size: int
+def _by_path(file: Compiled) -> bytes:
+    return file.path.encode()
 
 
 class _Bytecode:
     """Compiles in a thread beside the splice and keeps the result in a nameless temporary file."""
 
-    def __init__(self, plans: Sequence[_Plan], python: str, compiler: Compiler | None) -> None:
+    def __init__(
+        self, plans: Sequence[_Plan], python: str, compiler: Compiler | None, cache: BytecodeCache | None
+    ) -> None:
         self._plans = plans
         self._python = python
         self._compiler = compiler
+        self._cache = cache
         self._stop = threading.Event()
         self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bytecode")
-        self._result: Future[list[_Compiled]] | None = None
+        self._result: Future[list[Compiled]] | None = None
 
     def __enter__(self) -> Self:
         if self._compiler is not None:
@@ -111,8 +111,8 @@ class _Bytecode:
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._spool.close()
 
-    def _compile(self, compiler: Compiler) -> list[_Compiled]:
-        compiled: list[_Compiled] = []
+    def _compile(self, compiler: Compiler) -> list[Compiled]:
+        compiled: list[Compiled] = []
         seen: set[str] = set()
         for wheel, files in self._plans:
             mine = [file for file in sources(files, self._python) if file.path not in seen]
@@ -120,14 +120,19 @@ class _Bytecode:
             compiled += self._compile_wheel(compiler, wheel, mine)
         return compiled
 
-    def _compile_wheel(self, compiler: Compiler, wheel: WheelFile, files: Sequence[InstalledFile]) -> list[_Compiled]:
+    def _compile_wheel(self, compiler: Compiler, wheel: WheelFile, files: Sequence[InstalledFile]) -> list[Compiled]:
         if not files:
             return []
-        compiled: list[_Compiled] = []
+        key = self._cache.key(files) if self._cache is not None else ""
+        if self._cache is not None and (known := self._cache.read(key, self._spool)) is not None:
+            return sorted(known, key=_by_path)
+        compiled: list[Compiled] = []
         for path, pyc in compiler.compile(self._texts(wheel, files)):
-            compiled.append(_Compiled(path.removeprefix("/"), self._spool.tell(), len(pyc)))
+            compiled.append(Compiled(path.removeprefix("/"), self._spool.tell(), len(pyc)))
             self._spool.write(pyc)
-        return sorted(compiled, key=lambda file: file.path.encode())
+        if self._cache is not None:
+            self._cache.keep(key, compiled, self._spool)
+        return sorted(compiled, key=_by_path)
 
     def _texts(self, wheel: WheelFile, files: Iterable[InstalledFile]) -> Iterator[tuple[str, bytes]]:
         for file in files:
@@ -143,7 +148,7 @@ class _Bytecode:
             entry = Entry(path=file.path, kind="file", mode=0o644, size=file.size)
             yield entry, self._read(file)
 
-    def _read(self, file: _Compiled) -> Iterator[bytes]:
+    def _read(self, file: Compiled) -> Iterator[bytes]:
         self._spool.seek(file.offset)
         left = file.size
         while left:

@@ -17,11 +17,12 @@ from envlock.formats.pylock import wheels_of
 from envlock.formats.tar import Entry
 from envlock.image.above import members_above
 from envlock.image.base import Debs, base_members
+from envlock.image.bytecode_cache import BytecodeCache
 from envlock.image.install import folder, venv_skeleton
 from envlock.image.layer import Layer, LayerWriter, write_layer
 from envlock.image.layer_cache import LayerCache
 from envlock.image.oci import Image, image_index, platform_image
-from envlock.image.plan import PlannedLayer, image_of, plan_layers
+from envlock.image.plan import PlannedLayer, image_of, interpreter_identity, plan_layers
 from envlock.image.sums import Sums, extend_sums, read_sums
 from envlock.image.wheel_layer import write_wheel_layer
 from envlock.model.artifact import Deb, Wheel
@@ -64,6 +65,8 @@ class Materials:
     compilers: Compilers
     layers: Path
     """Folder of the layer cache."""
+    bytecode: Path
+    """Folder of the bytecode cache."""
     sums: Path | None
     """`envlock.sum`, checked and extended; None for a build that nothing vouches for."""
     bases: Bases = lambda _: None
@@ -181,6 +184,16 @@ class _Watched:
         if self._stop.is_set():
             raise _CancelledError
         self._task.advance(amount)
+
+
+class _WhenNeeded:
+    """A compiler that is opened by the first use."""
+
+    def __init__(self, opened: Callable[[], Compiler]) -> None:
+        self._opened = opened
+
+    def compile(self, sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        return self._opened().compile(sources)
 
 
 class _Unwatched:
@@ -332,10 +345,15 @@ class _Site:
             return writer.finish()
 
     def _write_wheels(self, path: Path, platform: Platform, planned: PlannedLayer, task: Task) -> Layer:
-        _, config = image_of(self._lock_file.lock)
-        compiler = self._compiler(platform) if config.bytecode else None
+        base, config = image_of(self._lock_file.lock)
         wheels = [self._wheels.get(wheel) for _, wheel in planned.wheels]
-        return write_wheel_layer(path, wheels, self._lock_file.lock.python, compiler=compiler, progress=task)
+        python = self._lock_file.lock.python
+        if not config.bytecode:
+            return write_wheel_layer(path, wheels, python, compiler=None, progress=task)
+        # What was compiled before is not trusted to rebuild an image.
+        kept = None if self._rebuild else BytecodeCache(self._materials.bytecode, interpreter_identity(base))
+        compiler = _WhenNeeded(lambda: self._compiler(platform))
+        return write_wheel_layer(path, wheels, python, compiler=compiler, cache=kept, progress=task)
 
     def _write_lock(self, path: Path) -> Layer:
         raw = self._lock_file.raw

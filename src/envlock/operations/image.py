@@ -83,6 +83,7 @@ def build_image(
         debs=_Debs(base, platforms, edges).path,
         compilers=lambda platform: open_compiler(lock, platform, edges),
         layers=edges.artifacts.folder("layers"),
+        bytecode=edges.artifacts.folder("bytecode"),
         sums=sums,
         bases=lambda platform: base_documents(lock, platform, edges, warn),
         given=given,

@@ -112,6 +112,7 @@ def _pulled_materials(
         debs=unbuilt,
         compilers=uncompiled,
         layers=edges.artifacts.folder("layers"),
+        bytecode=edges.artifacts.folder("bytecode"),
         sums=sums,
         bases=lambda platform: base_documents(lock_file.lock, platform, edges),
         given=given,

@@ -158,8 +158,9 @@ def engine_image(
 ) -> str:
     """Return the ID of the locked image in an Engine, built and loaded only where the Engine does not have it.
 
-    Which image that is, `envlock.sum` says; `repositories` may have layers of it. `platform` is the Engine's own where None. Raises UsageError
-    (`not-for-platform`) where the lock is not for it, and what building and loading raise.
+    Which image that is, `envlock.sum` says; `repositories` may have layers of it.
+    `platform` is the Engine's own where None. Raises UsageError (`not-for-platform`) where the lock is not for it, and
+    what building and loading raise.
     """
     wanted = platform or store.platform
     if wanted not in lock_file.lock.platforms:
