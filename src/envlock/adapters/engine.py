@@ -130,7 +130,8 @@ class Engine:
         try:
             if image_id is None:
                 self._refuse_unreadable(platform)
-                self._send(image, platform, names, progress or NoProgress())
+                # One name is enough, and of an archive with several Podman reads Docker's side, which has no digest.
+                self._send(image, platform, dict([*names.items()][:1]), progress or NoProgress())
                 image_id = self._loaded(image, platform)
             for tag in tags:
                 repository, _, label = tag.rpartition(":")

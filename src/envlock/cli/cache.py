@@ -19,6 +19,8 @@ _DAY = 86_400
 _MEANINGS = {
     "files": "wheels, packages and base layers, as fetched",
     "layers": "layers of images",
+    "pulled": "layers of images from registries",
+    "bytecode": "compiled modules, by their sources",
     "roots": "unpacked bases, where interpreters and compilers run",
     "built": "wheels built from source, with their logs",
     "resolver": "what the resolver keeps",

@@ -107,6 +107,21 @@ class BytecodeCache:
         spool.seek(end)
 
 
+def is_whole(path: Path) -> bool:
+    """Hash an entry; also true of one that is gone."""
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            index = msgspec.json.decode(file.readline(), type=_Index)
+            while chunk := file.read(_READ):
+                found.update(chunk)
+    except FileNotFoundError:
+        return True
+    except (OSError, msgspec.DecodeError):
+        return False
+    return found.hexdigest() == index.sha256
+
+
 def _laid_out(files: Iterable[tuple[str, int]], start: int) -> list[Compiled]:
     compiled = []
     for path, size in files:

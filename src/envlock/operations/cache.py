@@ -16,17 +16,20 @@ from msgspec.structs import replace
 
 from envlock.errors import UsageError
 from envlock.formats.sha256 import file_sha256
+from envlock.image.bytecode_cache import is_whole
 from envlock.image.layer_cache import LayerCache
 from envlock.image.root import remove
 from envlock.locking.digests import is_confirmation
 from envlock.model.edges import Progress
 from envlock.operations.roots import is_as_left, size_of
 
-Kind = Literal["files", "layers", "roots", "built", "resolver", "leftovers"]
+Kind = Literal["files", "layers", "pulled", "bytecode", "roots", "built", "resolver", "leftovers"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-MADE: frozenset[Kind] = frozenset({"layers", "roots"})
-"""What was made on this machine and is made again at any time; everything else was fetched, or is small."""
-_HASHED: tuple[Kind, ...] = ("files", "layers", "roots")
+MADE: frozenset[Kind] = frozenset({"layers", "pulled", "bytecode", "roots"})
+"""What follows from files or a registry, and is made again at any time."""
+_HASHED: tuple[Kind, ...] = ("files", "layers", "pulled", "bytecode", "roots")
+_OF_LAYERS = ("layers", "pulled")
+"""Folders that are layer caches."""
 _THREADS = 2
 """Hashing keeps one processor busy each, and one disk is not read faster by more."""
 _UNITS = {unit: 10 ** (3 * power) for power, unit in enumerate("BKMGT")}
@@ -102,7 +105,7 @@ def items(root: Path, kinds: Iterable[Kind] = KINDS) -> list[Item]:
 
 
 def verify(storage: Storage, progress: Progress, *, fix: bool = False) -> Checked:
-    """Hash every file and layer, and look at every root; with `fix`, remove what is damaged.
+    """Hash every file, layer and bytecode, and look at every root; with `fix`, remove what is damaged.
 
     What was not finished is no damage: nobody uses it. A damaged root that a process may still run in stays.
     """
@@ -204,8 +207,9 @@ def _hidden(root: Path, kinds: Iterable[Kind]) -> Iterator[Path]:
     folders = [root / kind for kind in kinds]
     if root / "files" in folders:
         folders += _entries(root / "files")
-    if root / "layers" in folders:
-        folders += [note.parent for note in (root / "layers").glob("*/layer.json")]
+    for layers in (root / name for name in _OF_LAYERS):
+        if layers in folders:
+            folders += [note.parent for note in layers.glob("*/layer.json")]
     for folder in folders:
         try:
             yield from sorted(path for path in folder.iterdir() if path.name.startswith("."))
@@ -216,7 +220,7 @@ def _hidden(root: Path, kinds: Iterable[Kind]) -> Iterator[Path]:
 def _item(kind: Kind, path: Path) -> Item | None:
     """Return one entry; None for what is gone. What was not finished is a leftover."""
     match kind:
-        case "layers" if not (path / "layer.json").exists():
+        case "layers" | "pulled" if not (path / "layer.json").exists():
             return _sized("leftovers", path, path)
         case "roots":
             state = path.with_suffix(".state")
@@ -249,7 +253,7 @@ def _size(path: Path) -> int:
 def _held(storage: Storage, item: Item) -> Iterator[bool]:
     """Hold what those hold who make or stamp an item; tells whether nobody else does."""
     folder = item.path.parent.name
-    if folder == "layers" and not item.path.name.startswith("."):
+    if folder in _OF_LAYERS and not item.path.name.startswith("."):
         with LayerCache(item.path.parent).held_if_free(item.path.name) as held:
             yield held
     elif folder == "roots" and not item.path.name.startswith("."):
@@ -276,13 +280,18 @@ def _damages(root: Path, item: Item) -> Iterator[Damage]:
                 found = _sha256(path) if not _is_confirmation(path) else None
                 if found not in (None, item.path.name):
                     yield _damage(root, item.kind, path, f"sha256 {item.path.name}", f"sha256 {found}")
-        case "layers":
+        case "layers" | "pulled":
             cache = LayerCache(item.path.parent)
             layer = cache.known(item.path.name)
             found = _sha256(cache.blob(item.path.name))
             if layer is None or f"sha256:{found}" != layer.digest:
                 expected = layer.digest if layer else "a readable layer.json"
                 yield _damage(root, item.kind, item.path, expected, f"sha256:{found}" if found else "no blob")
+        case "bytecode":
+            if not is_whole(item.path):
+                yield _damage(
+                    root, item.kind, item.path, "the bytecode that it begins with the sha256 of", "other bytes"
+                )
         case "roots":
             if not is_as_left(item.path):
                 yield _damage(root, item.kind, item.path, "every file as it was unpacked", "changed, or copied")
@@ -309,7 +318,7 @@ def _sha256(path: Path) -> str | None:
 def _remove(item: Item) -> None:
     """Remove an item, first what says that it is there."""
     path = item.path
-    if path.parent.name == "layers" and not path.name.startswith("."):
+    if path.parent.name in _OF_LAYERS and not path.name.startswith("."):
         LayerCache(path.parent).drop(path.name)
     elif path.parent.name == "roots":
         path.with_suffix(".state").unlink(missing_ok=True)
