@@ -45,7 +45,7 @@ def test_show_says_what_there_is(project: Project) -> None:
     assert project.ok("cache", "dir").out == f"{project.cache}\n"
     text = project.ok("cache", environment={"ENVLOCK_CACHE_SIZE": "3GiB"}).out
     assert "layers of images" in text
-    assert text.endswith("Layers and roots stay below 3.2 GB.\n")
+    assert text.endswith("What was made here or pulled stays below 3.2 GB.\n")
 
 
 def test_damage_is_found_mended_and_reaches_no_image(built: Project, project: Project) -> None:

@@ -42,7 +42,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON"
 def command(ctx: click.Context) -> None:
     """Show, check and shrink what envlock keeps on this machine.
 
-    Nothing in it is needed: what is missing is fetched or made again. What envlock makes itself, layers and unpacked
+    Nothing in it is needed: what is missing is fetched or made again. What envlock makes or pulls, layers and unpacked
     roots, stays below ENVLOCK_CACHE_SIZE (20GB; none for no limit): the longest unused goes first, after builds.
     ENVLOCK_CACHE_DIR names another folder.
     """
@@ -80,7 +80,9 @@ def show(*, as_json: bool) -> None:
         if own or kind != "leftovers":
             click.echo(f"  {kind:<9} {len(own):>6}  {size_text(sum(i.size for i in own)):>9}  {_MEANINGS[kind]}")
     limit = limit_of_made()
-    click.echo(f"Layers and roots stay below {size_text(limit)}." if limit is not None else "There is no limit.")
+    click.echo(
+        f"What was made here or pulled stays below {size_text(limit)}." if limit is not None else "There is no limit."
+    )
 
 
 @command.command("dir")

@@ -289,9 +289,7 @@ def _damages(root: Path, item: Item) -> Iterator[Damage]:
                 yield _damage(root, item.kind, item.path, expected, f"sha256:{found}" if found else "no blob")
         case "bytecode":
             if not is_whole(item.path):
-                yield _damage(
-                    root, item.kind, item.path, "the bytecode that it begins with the sha256 of", "other bytes"
-                )
+                yield _damage(root, item.kind, item.path, "what it says of itself", "other bytes")
         case "roots":
             if not is_as_left(item.path):
                 yield _damage(root, item.kind, item.path, "every file as it was unpacked", "changed, or copied")
