@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from envlock.errors import IntegrityError, UnverifiableError
+from envlock.errors import IntegrityError
 from envlock.formats.oci import digest_of
 from envlock.formats.tar import Entry
 from envlock.image.above import members_above
@@ -221,10 +221,10 @@ def test_a_layer_of_other_bytes_is_refused(pool: Pool, tmp_path: Path) -> None:
 
 
 def test_a_layer_that_cannot_be_read_is_said(pool: Pool, tmp_path: Path) -> None:
-    """zstd is carried on as it is, but packages above it need to know what is in it."""
-    with pytest.raises(UnverifiableError, match="layer-compression") as raised:
+    """What is no archive is told before anything comes out."""
+    with pytest.raises(IntegrityError, match="bad-layer") as raised:
         above_altered(pool, tmp_path, b"\x28\xb5\x2f\xfd and so on")
-    assert "zstd" in str(raised.value)
+    assert "Zstandard" in str(raised.value)
 
 
 def above_altered(pool: Pool, folder: Path, raw: bytes) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +17,15 @@ from hypothesis import strategies as st
 
 from envlock.errors import EnvlockError
 from envlock.formats import tar
+from envlock.formats.inflate import LIMIT
 from envlock.formats.layer_reader import read_layer
 from envlock.formats.tar import Entry, Kind
 from envlock.image.layer import write_layer
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=40)
 paths = st.lists(names.filter(lambda name: name not in (".", "..")), min_size=1, max_size=8).map("/".join)
@@ -68,13 +75,48 @@ def read(blob: bytes, size: int = 700) -> list[tuple[Entry, bytes]]:
     return [(entry, b"".join(body)) for entry, body in read_layer(pieces(blob, size), where="layer")]
 
 
-@given(st.lists(members(), max_size=5), st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]), st.booleans())
+@given(
+    st.lists(members(), max_size=5),
+    st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
+    st.sampled_from([bytes, lambda raw: gzip.compress(raw, 1), zstd.compress]),
+)
 def test_archives_of_the_standard_library_are_read_exactly(
-    entries: list[tuple[Entry, bytes]], form: int, compressed: bool
+    entries: list[tuple[Entry, bytes]], form: int, compress: Callable[[bytes], bytes]
 ) -> None:
     """Both extended forms, compressed or not, every kind of entry."""
-    blob = archive(entries, form)
-    assert read(gzip.compress(blob, 1) if compressed else blob) == entries
+    assert read(compress(archive(entries, form))) == entries
+
+
+def test_frames_of_zstd_follow_each_other_with_others_that_hold_nothing() -> None:
+    """As zstd:chunked and pzstd write them; both digests are checked, in pieces of any size."""
+    entries = [(Entry(path="x", kind="file", mode=0o644, size=200_000), bytes(100_000) + b"y" * 100_000)]
+    plain = archive(entries, tarfile.PAX_FORMAT)
+    empty = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"about"
+    blob = empty + zstd.compress(plain[:100_000]) + empty + zstd.compress(plain[100_000:]) + empty
+    names = [f"sha256:{hashlib.sha256(raw).hexdigest()}" for raw in (blob, plain)]
+    for size in (1, 700, 1 << 20):
+        read_again = read_layer(pieces(blob, size), where="layer", digest=names[0], diff_id=names[1])
+        assert [(entry, b"".join(body)) for entry, body in read_again] == entries
+
+
+def test_a_frame_of_zstd_is_inflated_in_bounded_chunks() -> None:
+    """Some KiB can hold gigabytes of zeros."""
+    size = 64 << 20
+    header = tar.header(Entry(path="x", kind="file", mode=0o644, size=size))
+    blob = zstd.compress(header) + zstd.compress(bytes(size)) + zstd.compress(tar.END)
+    assert len(blob) < 1 << 14
+    for _, body in read_layer([blob], where="layer"):
+        assert max(map(len, body)) <= LIMIT
+
+
+def test_a_frame_of_zstd_that_wants_too_much_memory_is_refused() -> None:
+    """More than the zstd command itself takes without being told to."""
+    greedy: dict[int, int] = {zstd.CompressionParameter.window_log: 28, zstd.CompressionParameter.checksum_flag: 1}
+    stream = zstd.ZstdCompressor(options=greedy)
+    blob = stream.compress(tar.END) + stream.flush()
+    with pytest.raises(EnvlockError, match="is not Zstandard") as caught:
+        read(blob)
+    assert caught.value.reference == "bad-layer"
 
 
 def test_a_layer_of_ours_is_read_and_both_digests_are_checked(tmp_path: Path) -> None:
@@ -131,7 +173,9 @@ HOSTILE = {
     "gzip cut off": (gzip.compress(tar.header(FILE) + BODY + tar.END)[:-3], "bad-layer"),
     "gzip CRC": (gzip.compress(tar.END)[:-5] + b"\xff" + gzip.compress(tar.END)[-4:], "bad-layer"),
     "rubbish after gzip": (gzip.compress(tar.END) + b"rubbish", "bad-layer"),
-    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(100), "layer-compression"),
+    "no zstd": (b"\x28\xb5\x2f\xfd" + bytes(100), "bad-layer"),
+    "zstd cut off": (zstd.compress(tar.header(FILE) + BODY + tar.END)[:-3], "bad-layer"),
+    "rubbish after zstd": (zstd.compress(tar.END) + b"rubbish", "bad-layer"),
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from envlock.cli.cache import shrink
 from envlock.cli.inputs import look_at_inputs
 from envlock.cli.wiring import chosen, edges_of, manifest_here, relative, this_platform
 from envlock.errors import UsageError
@@ -96,6 +97,8 @@ def command(
             for place in written:
                 click.echo(f"  {'there' if there else 'written':<15} {place}")
         rows.append(_row(name, lock_file, images, written, built=there is None))
+    if any(row["built"] for row in rows):
+        shrink()
     if as_json:
         click.echo(json.dumps({"schema": 1, "images": rows}, indent=2))
 

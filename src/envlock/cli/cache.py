@@ -80,9 +80,8 @@ def show(*, as_json: bool) -> None:
         if own or kind != "leftovers":
             click.echo(f"  {kind:<9} {len(own):>6}  {size_text(sum(i.size for i in own)):>9}  {_MEANINGS[kind]}")
     limit = limit_of_made()
-    click.echo(
-        f"What was made here or pulled stays below {size_text(limit)}." if limit is not None else "There is no limit."
-    )
+    bound = "has no limit" if limit is None else f"stays below {size_text(limit)}"
+    click.echo(f"What was made here or pulled {bound}.")
 
 
 @command.command("dir")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from envlock.cli.build import digests_of, parse_output, print_images, warn, write_output
+from envlock.cli.cache import shrink
 from envlock.cli.wiring import edges_of, manifest_here, only
 from envlock.errors import UsageError
 
@@ -56,6 +57,7 @@ def command(ctx: click.Context, env: str | None, *, tag: str | None, outputs: tu
         written.append(write_output(kind, where, [image], name, names, edges.progress))
         if not as_json:
             click.echo(f"  {'written':<15} {written[-1]}")
+    shrink()
     if as_json:
         row = {
             "env": name,

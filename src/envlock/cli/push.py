@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envlock.cli.build import digests_of, print_images, warn
+from envlock.cli.cache import shrink
 from envlock.cli.inputs import look_at_inputs
 from envlock.cli.wiring import chosen, edges_of, manifest_here
 from envlock.errors import UsageError
@@ -95,6 +96,8 @@ def command(
                 rows.append(_row(name, published, attached))
                 if not as_json:
                     _print(name, published, attached)
+    if not all(row["unchanged"] for row in rows):
+        shrink()
     if as_json:
         click.echo(json.dumps({"schema": 1, "pushed": rows}, indent=2))
 

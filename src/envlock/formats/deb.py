@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import lzma
-import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import IO, Protocol, cast
 
 from envlock.errors import IntegrityError
 from envlock.formats.tar import Entry, Kind
+from envlock.formats.zstd import unzstd
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
@@ -20,8 +20,6 @@ _CHUNK = 1 << 18
 _CONTROL_LIMIT = 1 << 24
 _XZ_MEMORY = 1 << 27
 """xz -9 needs 65 MiB."""
-_ZSTD_WINDOW = 27
-"""Logarithm of the bytes that a decompressor may keep: zstd -19, as dpkg has it, needs 8 MiB, --ultra -22 128 MiB."""
 _CONTROL_MEMBERS = frozenset({"control", "md5sums", "conffiles", "preinst", "postinst", "triggers"})
 
 
@@ -195,35 +193,8 @@ def _decompressor(compression: str) -> _Decompressor:
         case "xz":
             return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
         case "zst":
-            return _zstd()
+            return unzstd()
     raise ValueError(f"its compression {compression!r} is none of xz, zst, gz and none")
-
-
-def _zstd() -> _Decompressor:
-    """Return a decompressor of Zstandard (RFC 8878), which Ubuntu's packages are compressed with since 21.10."""
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-
-    window = zstd.DecompressionParameter.window_log_max
-    return _Zstd(zstd.ZstdDecompressor(options={window: _ZSTD_WINDOW}), zstd.ZstdError)
-
-
-class _Zstd:
-    def __init__(self, inner: _Decompressor, failure: type[Exception]) -> None:
-        self._inner = inner
-        self._failure = failure
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        try:
-            return self._inner.decompress(data, max_length)
-        except self._failure as error:
-            raise ValueError(str(error)) from error
 
 
 class _Inflated:

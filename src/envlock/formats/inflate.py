@@ -1,4 +1,4 @@
-"""Inflates deflate and gzip streams in bounded chunks: 64 KiB of a hostile stream can hold 64 MiB."""
+"""Inflates deflate and gzip streams, and Zstandard's, in bounded chunks: 64 KiB of a hostile one can hold 64 MiB."""
 
 from __future__ import annotations
 
@@ -15,9 +15,17 @@ LIMIT = 1 << 20
 class Inflater(Protocol):
     """The part of zlib's decompression object that is used here."""
 
-    eof: bool
-    unused_data: bytes
-    unconsumed_tail: bytes
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What followed its end."""
+
+    @property
+    def unconsumed_tail(self) -> bytes:
+        """Input that has to be handed over again."""
 
     def decompress(self, piece: bytes, max_length: int, /) -> bytes:
         """Return at most `max_length` bytes; the rest waits in `unconsumed_tail` and inside."""
@@ -34,7 +42,7 @@ def inflater(window: int) -> Inflater:
 def feed(stream: Inflater, piece: bytes, limit: int = LIMIT) -> Iterator[bytes]:
     """Yield all that one more piece of the input inflates to; what follows the end is in `stream.unused_data`.
 
-    Raises ValueError for input that is not deflate.
+    Raises ValueError for input that is not of its kind.
     """
     from isal import isal_zlib
 

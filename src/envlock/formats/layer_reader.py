@@ -1,26 +1,29 @@
-"""Reads a layer blob as a stream, without trusting it: a tar archive, gzip'd in any number of members or not.
+"""Reads a layer blob as a stream, without trusting it: a tar archive, plain, or compressed with gzip or Zstandard.
 
-It is for images of ours and for anybody's: ustar, PAX and GNU headers are read. Nothing is unpacked, memory is bounded
-whatever the archive claims, and both digests can be checked on the way.
+It is for images of ours and for anybody's: ustar, PAX and GNU headers are read, and any number of gzip members or
+Zstandard frames. Nothing is unpacked, memory is bounded whatever the archive claims, and both digests can be checked on
+the way.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NoReturn
 
 from envlock.errors import IntegrityError, UnverifiableError
-from envlock.formats.inflate import GZIP, feed, inflater
+from envlock.formats.inflate import GZIP, Inflater, feed, inflater
 from envlock.formats.tar import BLOCK, Entry, Kind
+from envlock.formats.zstd import is_zstd, unzstd
 
 _MAX_EXTENDED = 1 << 20
 """Longest PAX or GNU extension that is read; real ones hold a path."""
 _KINDS: dict[bytes, Kind] = {b"0": "file", b"\0": "file", b"7": "file", b"1": "hardlink", b"2": "symlink", b"5": "dir"}
 _OTHERS = b"346"
 _GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
+_MAGIC = 4
+"""Bytes that tell how a layer is compressed, whatever its media type says."""
 
 
 def read_layer(
@@ -32,7 +35,7 @@ def read_layer(
     the layer in any chunks; `where` names it in errors. `digest` (of the blob) and `diff_id` (of the archive), both
     ``sha256:<hex>``, are checked when the iterator is exhausted: believe nothing before that.
 
-    Raises IntegrityError (`bad-layer`, `digest-mismatch`) and UnverifiableError (`layer-compression`, `sparse-file`).
+    Raises IntegrityError (`bad-layer`, `digest-mismatch`) and UnverifiableError (`sparse-file`).
     """
     blob_hash = hashlib.sha256() if digest is not None else None
     plain_hash = hashlib.sha256() if diff_id is not None else None
@@ -200,27 +203,23 @@ def _decompressed(blob: Iterator[bytes], where: str) -> Iterator[bytes]:
     first = b""
     for piece in blob:
         first += piece
-        if len(first) >= len(_ZSTD):
+        if len(first) >= _MAGIC:
             break
-    if first.startswith(_ZSTD):
-        raise UnverifiableError(
-            "layer-compression",
-            "A layer is compressed with zstd, which cannot be read.",
-            where=where,
-            expected="gzip, or no compression",
-            found="zstd",
-            hint="Push the image again with gzip: docker buildx build "
-            "--output type=image,push=true,compression=gzip,force-compression=true",
-        )
-    if not first.startswith(_GZIP):
-        yield from chain((first,), blob)
-        return
-    yield from _inflated(chain((first,), blob), where)
+    whole = chain((first,), blob)
+    if is_zstd(first):
+        yield from _inflated(whole, unzstd, "Zstandard", where)
+    elif first.startswith(_GZIP):
+        yield from _inflated(whole, lambda: inflater(GZIP), "gzip", where)
+    else:
+        yield from whole
 
 
-def _inflated(blob: Iterator[bytes], where: str) -> Iterator[bytes]:
-    """Yield the plain bytes of gzip members one after another; NULs may follow the last (RFC 1952, 2.2; GNU tar)."""
-    stream = inflater(GZIP)
+def _inflated(blob: Iterator[bytes], begin: Callable[[], Inflater], name: str, where: str) -> Iterator[bytes]:
+    """Yield the plain bytes of gzip members, or Zstandard frames, one after another (RFC 1952, 2.2; RFC 8878, 3).
+
+    NULs may follow the last (GNU tar).
+    """
+    stream = begin()
     begun = False
     for piece in blob:
         pending = piece
@@ -231,12 +230,12 @@ def _inflated(blob: Iterator[bytes], where: str) -> Iterator[bytes]:
             try:
                 yield from feed(stream, pending)
             except ValueError as error:
-                raise _bad(where, f"is not gzip ({error})") from error
+                raise _bad(where, f"is not {name} ({error})") from error
             pending = stream.unused_data
             if stream.eof:
-                stream, begun = inflater(GZIP), False
+                stream, begun = begin(), False
     if begun:
-        raise _bad(where, "ends within a gzip member")
+        raise _bad(where, f"ends within {name}")
 
 
 def _hashed(chunks: Iterable[bytes], digest: hashlib._Hash | None) -> Iterator[bytes]:

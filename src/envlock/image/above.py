@@ -30,7 +30,7 @@ def members_above(
 
     `below` are the layers of the image with their blobs, the lowest first: what ldconfig, dpkg and the like write
     speaks of them as well. Paths follow the links of the image, so that /lib stays a link where it is one.
-    Raises IntegrityError (`bad-deb`, `file-conflict`, `bad-layer`), UnverifiableError (`layer-compression`), and what
+    Raises IntegrityError (`bad-deb`, `file-conflict`, `bad-layer`), UnverifiableError (`sparse-file`), and what
     `debs` raises.
     """
     shown = progress or NoProgress()

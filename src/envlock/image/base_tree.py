@@ -203,7 +203,7 @@ def base_tree(machine: str, layers: Sequence[tuple[Layer, Path]], task: Task) ->
     """Read the layers of an image from their blobs, the lowest first, digests checked.
 
     Contents that no effect reads are left out; `task` counts the bytes of the blobs. Raises IntegrityError
-    (`bad-layer`, `digest-mismatch`) and UnverifiableError (`layer-compression`, `sparse-file`).
+    (`bad-layer`, `digest-mismatch`) and UnverifiableError (`sparse-file`).
     """
     spool = Spool()
     pool = ThreadPoolExecutor(_THREADS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -69,6 +70,7 @@ class BytecodeCache:
         """Append an entry to a file; None, and nothing appended, where it is not there or not what it was."""
         start = into.tell()
         try:
+            os.utime(self._root / key)  # used now, for what is removed first
             with (self._root / key).open("rb") as file:
                 index = msgspec.json.decode(file.readline(), type=_Index)
                 found = hashlib.sha256()
