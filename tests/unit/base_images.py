@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from tarfile import TarInfo
 from typing import Any
 
@@ -70,6 +71,8 @@ class Images:
         *,
         architecture: str = "amd64",
         environment: Sequence[str] = (_PATH,),
+        compress: Callable[[bytes], bytes] = partial(gzip.compress, mtime=0),
+        media_type: str = LAYER,
     ) -> str:
         """Hold an image of one platform; returns its digest."""
         archives = [tar(layer) for layer in layers]
@@ -79,7 +82,7 @@ class Images:
             "config": {"Env": list(environment)},
             "rootfs": {"type": "layers", "diff_ids": [digest_of(archive) for archive in archives]},
         }
-        rows = [self._blob(gzip.compress(archive, mtime=0), LAYER) for archive in archives]
+        rows = [self._blob(compress(archive), media_type) for archive in archives]
         document = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,

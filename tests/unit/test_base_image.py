@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import cast
 
@@ -16,6 +17,11 @@ from envlock.model.platform import Platform
 from envlock.model.reference import Reference
 from tests.unit.base_images import GLIBC, Images, Layer, debian
 from tests.unit.debs import folder, link, member
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 REFERENCE = "registry.example.com/python:3.11"
@@ -63,6 +69,12 @@ def test_an_image_without_an_index_has_one_platform() -> None:
     with pytest.raises(UsageError, match="no-platform") as caught:
         pull(of(debian()), ARM64)
     assert (caught.value.expected, caught.value.found) == ("linux/arm64", "linux/amd64")
+
+
+def test_layers_in_zstd_are_read_as_those_in_gzip() -> None:
+    """Docker's buildx and Podman push such images when they are asked to."""
+    found = pull(of(debian(), compress=zstd.compress, media_type="application/vnd.oci.image.layer.v1.tar+zstd"))
+    assert found.inside == pull(of(debian())).inside
 
 
 def test_a_platform_that_an_index_lacks_is_said() -> None:

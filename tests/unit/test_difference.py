@@ -7,9 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from envlock.formats.pylock import write_lock
 from envlock.model.hardware import AcceleratorClass, Facts, HardwareClass
-from envlock.model.lock import LockFile, Settings
+from envlock.model.lock import LockFile, RunLayer, Settings
 from envlock.operations.diff import diff_locks, exit_code_of
 from envlock.report.difference import difference_json, difference_text
 from envlock.verify.known import fact_about_setting, facts_between
@@ -124,6 +126,45 @@ def test_facts_and_classes_of_hardware(locks: tuple[LockFile, LockFile]) -> None
         msgspec.structs.replace(locks[0], lock=msgspec.structs.replace(locks[0].lock, cuda="wheels")),
     ).changes
     assert (added.subject, added.kind, added.after) == ("cuda", "added", "wheels")
+
+
+def test_steps_and_what_containers_start_with(tmp_path: Path) -> None:
+    """Steps that were executed, or that left something else behind; and what the image's configuration says."""
+    (tmp_path / "old").mkdir()
+    plain = lock_of([make_wheel(tmp_path / "old", "same", "1.0")], base_python="3.11.2").lock
+    assert plain.base is not None
+
+    def changed(sha256: str, *steps: str, **image: object) -> LockFile:
+        row = RunLayer(
+            platform="linux/amd64",
+            sha256=sha256 * 64,
+            diff_id=f"sha256:{sha256 * 64}",
+            size=1,
+            path=f"built/{sha256 * 16}/run.tar.gz",
+        )
+        assert plain.base is not None
+        base = replace(plain.base, run=steps, run_layers=(row,) if steps else ())
+        lock = replace(plain, base=base, image=replace(plain.image, **image))
+        return LockFile(lock=lock, raw=write_lock(lock))
+
+    found = diff_locks(
+        changed("a", cmd=("serve",), env={"OMP_NUM_THREADS": "1", "PORT": "80"}),
+        changed("a", "apt-key list", cmd=("train",), env={"PORT": "81"}, workdir="/srv", user="app"),
+    ).changes
+    assert [(change.subject, change.impact, change.kind, change.before, change.after) for change in found] == [
+        ("OMP_NUM_THREADS", "results", "removed", "1", ""),
+        ("PORT", "compat", "changed", "80", "81"),
+        ("cmd", "compat", "changed", '["serve"]', '["train"]'),
+        ("run", "compat", "added", "", '["apt-key list"]'),
+        ("user", "compat", "added", "", "app"),
+        ("workdir", "compat", "added", "", "/srv"),
+    ]
+    (again,) = diff_locks(changed("a", "true"), changed("b", "true")).changes
+    assert (again.subject, again.before, again.after) == (
+        "run on linux/amd64",
+        f"sha256 {'a' * 12}",
+        f"sha256 {'b' * 12}",
+    )
 
 
 def test_same_version_from_another_wheel(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ class _Unvouched:
             self._refuse("its manifest and configuration do not fit together")
         self._check_lock_layer(parsed, diff_ids[-1])
         layers = tuple(
-            Layer(digest=row.digest, diff_id=diff_id, size=row.size)
+            Layer(digest=row.digest, diff_id=diff_id, size=row.size, media_type=row.media_type)
             for row, diff_id in zip(parsed.layers, diff_ids, strict=True)
         )
         return PlatformImage(platform=platform, layers=layers, config=config, manifest=manifest)

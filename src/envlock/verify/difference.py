@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from envlock.model.change import Area, Change, Difference, Kind
 from envlock.model.finding import IMPACTS, Impact
@@ -24,6 +24,8 @@ _RESULTS_ENV = re.compile(
 
 _THREADS = "Sums are taken in another order: matrix products, gradients and all training change in the last bits."
 _OS_RANK, _LOCK_RANK = 70, 90
+_STARTS = ("entrypoint", "cmd", "workdir", "user")
+"""What of an image's configuration decides how a container starts."""
 
 
 def compare_locks(before: LockFile, after: LockFile, *, before_name: str, after_name: str) -> Difference:
@@ -137,15 +139,20 @@ def _settings(old: Lock, new: Lock) -> Iterator[Change]:
         one, other = (str(lock.settings.threads or "as many as there are CPUs") for lock in (old, new))
         why = fact_about_setting("threads") or _THREADS
         yield _change("settings", "threads", one, other, why, "results", SETTINGS_RANK, "changed")
-    for name in sorted({*old.settings.env, *new.settings.env}):
-        one, other = old.settings.env.get(name, ""), new.settings.env.get(name, "")
+    yield from _variables("settings", old.settings.env, new.settings.env)
+
+
+def _variables(area: Area, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+    """Yield what changes of environment variables; those of an image are set in its containers alone."""
+    for name in sorted({*old, *new}):
+        one, other = old.get(name, ""), new.get(name, "")
         if one != other:
             results = _RESULTS_ENV.fullmatch(name) is not None
             why = fact_about_setting(name) or (
                 "It chooses kernels, their order or their seed." if results else "Programs may read it."
             )
             impact: Impact = "results" if results else "compat"
-            yield _change("settings", name, one, other, why, impact, SETTINGS_RANK)
+            yield _change(area, name, one, other, why, impact, SETTINGS_RANK)
 
 
 def _base_name(base: Base | None) -> str:
@@ -180,6 +187,7 @@ def _base(old: Lock, new: Lock) -> Iterator[Change]:
             rank, why = _OS_RANK, "A library that every wheel is linked with."
         subject = name if architecture in ("amd64", "all") else f"{name}:{architecture}"
         yield _change("os", subject, versions[0], versions[1], why, impact, rank)
+    yield from _run(one, other)
     effects = [" ".join(base.effects) if base else "" for base in (one, other)]
     if effects[0] != effects[1] and all(named):
         yield _change(
@@ -193,6 +201,20 @@ def _base(old: Lock, new: Lock) -> Iterator[Change]:
         )
 
 
+def _run(old: Base | None, new: Base | None) -> Iterator[Change]:
+    """Yield what changes of the steps that were executed, else of what they left behind."""
+    steps = [_text(base.run) if base else "" for base in (old, new)]
+    if steps[0] != steps[1]:
+        yield _change("image", "run", steps[0], steps[1], "Steps may put anything into the image.", "compat", _OS_RANK)
+        return
+    was, now = ({row.platform: row.sha256 for row in base.run_layers} if base else {} for base in (old, new))
+    for platform in sorted({*was, *now}):
+        one, other = (f"sha256 {found[platform][:12]}" if platform in found else "" for found in (was, now))
+        if was.get(platform) != now.get(platform):
+            why = "The steps were executed again, and left other files behind."
+            yield _change("image", f"run on {platform}", one, other, why, "compat", _OS_RANK)
+
+
 def _rest(old: Lock, new: Lock) -> Iterator[Change]:
     if (old.image is None) != (new.image is None):
         there = [("an image" if lock.image else "") for lock in (old, new)]
@@ -202,10 +224,11 @@ def _rest(old: Lock, new: Lock) -> Iterator[Change]:
     if old.image and new.image:
         for field in old.image.__struct_fields__:
             one, other = (_text(getattr(lock.image, field)) for lock in (old, new))
-            if one != other:
-                impact: Impact = "compat" if field == "entrypoint" else "cosmetic"
-                why = "What a container starts with." if field == "entrypoint" else "Only how the image is stored."
+            if one != other and field != "env":
+                impact: Impact = "compat" if field in _STARTS else "cosmetic"
+                why = "What a container starts with." if field in _STARTS else "Only how the image is stored."
                 yield _change("image", field, one, other, why, impact, _OS_RANK)
+        yield from _variables("image", old.image.env, new.image.env)
     if old.policy != new.policy:
         why = "What verify calls an error."
         yield _change("lock", "policy", old.policy, new.policy, why, "compat", _LOCK_RANK)
@@ -225,6 +248,8 @@ def _rest(old: Lock, new: Lock) -> Iterator[Change]:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
