@@ -85,7 +85,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 class Ours:
     """A user's project with a cache of its own."""
 
-    def __init__(self, project: Path, env: str, scratch: Path, *, bump: str = "", bytecode: bool = True) -> None:
+    def __init__(
+        self, project: Path, env: str, scratch: Path, repository: str, *, bump: str = "", bytecode: bool = True
+    ) -> None:
         self.env, self.folder, self.cache = env, scratch / "project", scratch / "cache"
         self.folder.mkdir(parents=True)
         shutil.copytree(project / "lockfiles", self.folder / "lockfiles", ignore=shutil.ignore_patterns("envlock.sum"))
@@ -95,8 +97,8 @@ class Ours:
         text = manifest.read_text()
         if bump:
             text = text.replace(f"[env.{env}]\n", f"[env.{env}]\nconstraints = [{json.dumps(bump)}]\n", 1)
-        if not bytecode:
-            text = text.replace(f"[env.{env}.image]\n", f"[env.{env}.image]\nbytecode = false\n", 1)
+        more = f"repository = {json.dumps(repository)}\n" + ("" if bytecode else "bytecode = false\n")
+        text = text.replace(f"[env.{env}.image]\n", f"[env.{env}.image]\n{more}", 1)
         manifest.write_text(text)
         root = Cache().root
         link = os.link if root.stat().st_dev == scratch.stat().st_dev else shutil.copy2
@@ -272,9 +274,10 @@ def measure_ours(
 ) -> None:
     project, env = options.project.absolute(), options.env
     lock = read_lock(project / "lockfiles" / f"pylock.{env}.toml").lock
-    ours = Ours(project, env, scratch / "ours")
-    bumped = Ours(project, env, scratch / "bumped", bump=options.bump)
-    plain = Ours(project, env, scratch / "plain", bytecode=False)
+    first = f"{address}/bench/first"
+    ours = Ours(project, env, scratch / "ours", first)
+    bumped = Ours(project, env, scratch / "bumped", first, bump=options.bump)
+    plain = Ours(project, env, scratch / "plain", f"{address}/plain/first", bytecode=False)
     for side in (bumped, plain):
         side.run("lock", env)
         side.run("fetch", env)
@@ -293,7 +296,8 @@ def measure_ours(
     rows.setdefault("floor", []).append(floor([path for path in wheels if path is not None]))
     note("cold", ours.push(f"{address}/bench/first"))
     note("plain", plain.push(f"{address}/plain/first"))
-    note("warm", Ours.push(ours, f"{address.replace('127.0.0.1', 'localhost')}/bench/second"))
+    # By another name the registry is another one: nothing is mounted.
+    note("warm", ours.push(f"{address.replace('127.0.0.1', 'localhost')}/bench/second"))
     note("mounts", ours.push(f"{address}/bench/third"))
     shutil.copy(ours.folder / "lockfiles" / "envlock.sum", bumped.folder / "lockfiles")
     note("bump", bumped.push(f"{address}/bench/first"))
@@ -304,8 +308,8 @@ def measure_docker(
     options: argparse.Namespace, scratch: Path, address: str, url: str, rows: dict[str, list[float]]
 ) -> None:
     project, env = options.project.absolute(), options.env
-    ours = Ours(project, env, scratch / "ours")
-    bumped = Ours(project, env, scratch / "bumped", bump=options.bump)
+    ours = Ours(project, env, scratch / "ours", f"{address}/ours/first")
+    bumped = Ours(project, env, scratch / "bumped", f"{address}/ours/first", bump=options.bump)
     bumped.cache = ours.cache
     bumped.run("lock", env)
     bumped.run("fetch", env)
