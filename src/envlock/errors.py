@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
 def printable(text: str) -> str:
     """Escape control characters and undecodable bytes: what a hostile target is called must not steer a terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(text: str) -> str:
+    """Escape what `printable` does, and line breaks and tabs: for a value that must not pass for a line of ours."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _indented(text: str) -> str:
+    """Return printable text whose further lines are indented, so that none passes for a line of ours."""
+    return re.sub(r"\n {0,3}(?! )", "\n    ", printable(text))
 
 
 class EnvlockError(Exception):
@@ -36,9 +47,9 @@ class EnvlockError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        lines = [f"{printable(self.what)} [{self.reference}]"]
+        lines = [f"{_indented(self.what)} [{self.reference}]"]
         lines += [
-            f"  {label}: {printable(value)}"
+            f"  {label}: {_indented(value)}"
             for label, value in (
                 ("where", self.where),
                 ("expected", self.expected),

@@ -326,11 +326,16 @@ def test_errors_of_signing_say_the_way_out(keys: Path) -> None:
 
 @pytest.mark.network
 def test_push_attaches_what_it_is_told(server: Server, built: Project, keys: Path, tmp_path: Path) -> None:
-    """`push` alone has a statement, --sbom a bill of materials, --sign a signature; none is there twice."""
+    """`push` alone has a statement, --sbom a bill of materials, --sign a signature; none is there twice.
+
+    Where git does not say where an image comes from, that is told.
+    """
     project = Project(tmp_path / "project", cache=built.cache)
     (project.folder / "lockfiles").mkdir()
     for name in ("pylock.small.toml", "envlock.sum"):
         (project.folder / "lockfiles" / name).write_bytes((built.folder / "lockfiles" / name).read_bytes())
+    said = project.ok("push", "small", "-t", f"{server.address}/team/outside:v1").err
+    assert "note: the provenance names no commit: This folder is in no git repository (git init)" in said
     git(project.folder, "init", "-q")
     head = commit(project.folder)
     reference = f"{server.address}/team/pushed:v1"

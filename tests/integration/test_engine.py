@@ -15,7 +15,8 @@ from typing import NoReturn
 
 import pytest
 
-from envlock.adapters.engine import Engine, qualified
+from envlock.adapters.engine import Engine
+from envlock.adapters.engine_store import EngineStore, qualified
 from envlock.errors import UsageError
 from envlock.image.docker_archive import archive_size, docker_archive
 from envlock.image.oci import Image
@@ -55,8 +56,10 @@ def test_an_image_is_loaded_then_only_tagged(tmp_path: Path, engine: str) -> Non
     sent = Sent()
     with Engine(engine) as client:
         assert client.platform == AMD64
-        assert client.load(image, platform, ["envlock-test:one"], progress=sent) == platform.image_id
-        assert client.load(image, platform, ["envlock-test:two", "localhost:5000/x/y:three"], progress=sent)
+        assert EngineStore(client).load(image, platform, ["envlock-test:one"], progress=sent) == platform.image_id
+        assert EngineStore(client).load(
+            image, platform, ["envlock-test:two", "localhost:5000/x/y:three"], progress=sent
+        )
         rows = client.api.inspect_image("envlock-test:two")
     assert sent.totals == [archive_size(platform)]
     assert rows["Id"] == platform.image_id
@@ -71,8 +74,8 @@ def test_layers_that_the_engine_has_are_not_sent_again(tmp_path: Path, engine: s
     one, two = built(tmp_path / "a", ["big"]), built(tmp_path / "a", ["big", "small"])
     sent = Sent()
     with Engine(engine) as client:
-        client.load(one, one.of(AMD64), ["envlock-test:a"], progress=sent)
-        client.load(two, two.of(AMD64), ["envlock-test:b"], progress=sent)
+        EngineStore(client).load(one, one.of(AMD64), ["envlock-test:a"], progress=sent)
+        EngineStore(client).load(two, two.of(AMD64), ["envlock-test:b"], progress=sent)
         rows = client.api.inspect_image("envlock-test:b")
     common = {layer.digest for layer in two.of(AMD64).layers[:2]}
     assert sent.totals[1] == archive_size(two.of(AMD64), common)
@@ -86,7 +89,7 @@ def test_a_layer_that_is_not_what_it_should_be_is_not_loaded(tmp_path: Path, eng
     platform = image.of(AMD64)
     image.files[platform.layers[-1].digest].write_bytes(bytes(platform.layers[-1].size))
     with Engine(engine) as client, pytest.raises(UsageError) as caught:
-        client.load(image, platform, ["envlock-test:broken"])
+        EngineStore(client).load(image, platform, ["envlock-test:broken"])
     assert caught.value.reference == "engine-failed"
 
 
@@ -178,7 +181,7 @@ def test_a_load_that_was_killed_does_not_matter_to_the_next(tmp_path: Path, engi
             _load_and_die(engine, image, tags, stop)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     with Engine(engine) as client:
-        assert client.load(image, platform, tags) == platform.image_id
+        assert EngineStore(client).load(image, platform, tags) == platform.image_id
         rows = client.api.inspect_image(tags[0])
     assert rows["RootFS"]["Layers"] == [layer.diff_id for layer in platform.layers]
 
@@ -200,6 +203,6 @@ def _load_and_die(engine: str, image: Image, tags: Sequence[str], stop: int) -> 
 
     try:
         with Engine(engine) as client:
-            client.load(image, image.of(AMD64), tags, progress=Deadly())
+            EngineStore(client).load(image, image.of(AMD64), tags, progress=Deadly())
     finally:
         os._exit(1)

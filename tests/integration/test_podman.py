@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from envlock.adapters.engine import Engine
+from envlock.adapters.engine_store import EngineStore
 from envlock.image.docker_archive import archive_size
 from tests.integration.podman_fixture import podman_engine as podman_engine
 from tests.integration.project import Project
@@ -23,8 +24,8 @@ def test_podman_has_the_image_under_our_digests(tmp_path: Path, podman_engine: s
     sent = Sent()
     with Engine(podman_engine) as client:
         assert (client.is_podman, client.platform) == (True, AMD64)
-        client.load(one, one.of(AMD64), ["envlock-test:a"], progress=sent)
-        assert client.load(two, platform, ["envlock-test:b", "localhost:5000/x/y:c"], progress=sent)
+        EngineStore(client).load(one, one.of(AMD64), ["envlock-test:a"], progress=sent)
+        assert EngineStore(client).load(two, platform, ["envlock-test:b", "localhost:5000/x/y:c"], progress=sent)
         rows = client.api.inspect_image("envlock-test:b")
         assert client.api.inspect_image("localhost:5000/x/y:c")["Id"] == rows["Id"]
     assert rows["Id"] == platform.image_id

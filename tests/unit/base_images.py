@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from tarfile import TarInfo
 from typing import Any
 
@@ -56,6 +55,10 @@ def debian(python: str = "3.11.7", status: bytes = STATUS) -> list[Layer]:
     ]
 
 
+def _gzip(raw: bytes) -> bytes:
+    return gzip.compress(raw, mtime=0)
+
+
 class Images:
     """A registry of one repository per reference."""
 
@@ -71,7 +74,7 @@ class Images:
         *,
         architecture: str = "amd64",
         environment: Sequence[str] = (_PATH,),
-        compress: Callable[[bytes], bytes] = partial(gzip.compress, mtime=0),
+        compress: Callable[[bytes], bytes] = _gzip,
         media_type: str = LAYER,
     ) -> str:
         """Hold an image of one platform; returns its digest."""

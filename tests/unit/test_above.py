@@ -165,6 +165,25 @@ def test_settings_that_were_edited_stay(pool: Pool, tmp_path: Path, there: str, 
     assert ("etc/older.conf" in above(pool, [deb], layers, tmp_path)) != kept
 
 
+def test_settings_outside_etc_are_the_packages(pool: Pool, tmp_path: Path) -> None:
+    """What they are in the image is not kept for reading."""
+    control = {"control": "Package: older\nVersion: 2\nArchitecture: amd64\n", "conffiles": "/srv/older.conf\n"}
+    package = pool.add("older", "2", data=[member("./srv/older.conf", "new\n")], control=control)
+    layers = [*MERGED, [member("srv/older.conf", "edited\n")]]
+    assert above(pool, [package], layers, tmp_path)["srv/older.conf"][1] == b"new\n"
+
+
+def test_libraries_of_python_packages_that_the_linker_is_to_find(pool: Pool, tmp_path: Path) -> None:
+    """As images for GPUs name them: they have gigabytes and are not read, so that their files' names have to do."""
+    packages = "usr/local/lib/python3.11/dist-packages/nvidia/cudnn/lib"
+    layers = [
+        *MERGED,
+        [member(f"{packages}/libcudnn.so.8", b"\x7fELF"), member("etc/ld.so.conf", f"/{LIB}\n/{packages}\n")],
+    ]
+    found = above(pool, [pool.add("new", data=[member("./usr/bin/new", "x")])], layers, tmp_path, "ld-so-cache")
+    assert f"libcudnn.so.8\0/{packages}/libcudnn.so.8\0".encode() in found["etc/ld.so.cache"][1]
+
+
 def test_whiteouts_of_the_image_count(pool: Pool, tmp_path: Path) -> None:
     """A link that a higher layer removed is followed no more; what it left implicit is not listed."""
     layers = [*MERGED, [member(".wh.lib"), member("lib/kept", "x")]]

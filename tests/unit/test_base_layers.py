@@ -231,7 +231,8 @@ def build_on(images: Images, lock_file: LockFile, wheels: list[Path], folder: Pa
 
 def rich(images: Images) -> str:
     """Hold an image whose configuration says all that can be said."""
-    digest = images.image(debian(), environment=("PATH=/usr/local/bin:/usr/bin", "LANG=C", "PYTHONPATH=/x", "A=b=c"))
+    variables = ("PATH=/usr/local/bin:/usr/bin", "LANG=C", "PYTHONPATH=/x", "A=b=c", "NO_VALUE", "=no name")
+    digest = images.image(debian(), environment=variables)
     manifest = json.loads(images.documents[digest][1])
     config = json.loads(images.blobs[manifest["config"]["digest"]])
     config["config"] |= {

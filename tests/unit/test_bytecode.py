@@ -145,7 +145,7 @@ CRASH = """
 import os, sys
 size = int.from_bytes(sys.stdin.buffer.read(9)[5:], "little")
 sys.stdin.buffer.read(len("/a.py") + size)
-sys.stdout.buffer.write(b"\\5\\0\\0\\0\\1\\0\\0\\0a.pycX"); sys.stdout.flush()
+sys.stdout.buffer.write(b"\\23\\0\\0\\0\\1\\0\\0\\0__pycache__/a.x.pycX"); sys.stdout.flush()
 sys.stderr.write("x" * 200_000 + "Fatal Python error: out of luck"); sys.stderr.flush()
 os._exit(139)
 """
@@ -156,7 +156,7 @@ def test_crash_names_the_file() -> None:
     results = RootCompiler(HostSandbox(CRASH), ROOT, "/usr/bin/python3.9").compile(
         [("/a.py", b"1\n"), ("/b.py", b"2\n")]
     )
-    assert next(results) == ("a.pyc", b"X")
+    assert next(results) == ("__pycache__/a.x.pyc", b"X")
     with pytest.raises(UsageError) as caught:
         next(results)
     error = caught.value
@@ -166,6 +166,31 @@ def test_crash_names_the_file() -> None:
     assert error.found.endswith("xFatal Python error: out of luck")
     assert len(error.found) < 2100
     assert "bytecode = false" in error.hint
+
+
+ANSWERS = """
+import sys
+sys.stdin.buffer.read(1)
+sys.stdout.buffer.write(%r); sys.stdout.flush()
+sys.stdin.buffer.read()
+"""
+
+
+@pytest.mark.parametrize(
+    "path", [b"opt/venv/bin/python", b"__pycache__/../a.pyc", b"__pycache__/a./b.pyc", b"__pycache__/b.x.pyc", b"\xff"]
+)
+def test_bytecode_for_another_place_is_refused(path: bytes) -> None:
+    """An interpreter of anybody's base decides bytes, and not where they go."""
+    answer = bytes([len(path), 0, 0, 0, 1, 0, 0, 0]) + path + b"X"
+    with pytest.raises(UsageError, match="compiler-crashed"):
+        list(RootCompiler(HostSandbox(ANSWERS % answer), ROOT, "/usr/bin/python3").compile([("/a.py", b"1\n")]))
+
+
+@pytest.mark.parametrize("answer", [b"\1\0\0\0\xff\xff\xff\x7f", bytes(16)])
+def test_answers_without_a_question_or_an_end(answer: bytes) -> None:
+    """More answers than sources, or one of gigabytes, are an error of the interpreter's and no memory of ours."""
+    with pytest.raises(UsageError, match="compiler-crashed"):
+        list(RootCompiler(HostSandbox(ANSWERS % answer), ROOT, "/usr/bin/python3").compile([("/a.py", b"1\n")]))
 
 
 def test_interpreter_that_cannot_start() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from envlock.image.bytecode_cache import is_whole
 from envlock.image.oci import Image
 from envlock.operations.build import build
 from tests.unit.images import FakeCompiler, lock_of, materials
@@ -58,6 +60,18 @@ def test_damage_is_compiled_again(tmp_path: Path, wheels: list[Path]) -> None:
     assert compiled(compiler) == ["one.py", "other.py", "two.py"]
     for entry in (tmp_path / "bytecode").iterdir():
         entry.write_bytes(b"not JSON\n")
+    assert built(tmp_path, wheels, FakeCompiler()).index.raw == image.index.raw
+
+
+def test_what_an_entry_says_of_itself_is_hashed_too(tmp_path: Path, wheels: list[Path]) -> None:
+    """A path or a size that is another one is damage: it would put bytes into another place."""
+    image = built(tmp_path, wheels, FakeCompiler())
+    for entry in (tmp_path / "bytecode").iterdir():
+        line, _, rest = entry.read_bytes().partition(b"\n")
+        index = json.loads(line)
+        index["files"][0][0] = "etc/passwd"
+        entry.write_bytes(json.dumps(index).encode() + b"\n" + rest)
+        assert not is_whole(entry)
     assert built(tmp_path, wheels, FakeCompiler()).index.raw == image.index.raw
 
 

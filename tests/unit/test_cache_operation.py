@@ -19,7 +19,9 @@ from envlock.errors import UsageError
 from envlock.image.layer import Layer
 from envlock.image.layer_cache import LayerCache
 from envlock.model.edges import NoProgress
-from envlock.operations.cache import MADE, items, parse_size, prune, size_text, verify
+from envlock.model.size import parse_size, size_text
+from envlock.operations.cache import prune, verify
+from envlock.operations.cache_items import MADE, items
 from envlock.operations.roots import note_state
 
 HOUR = 3600.0

@@ -78,3 +78,52 @@ def test_init(tmp_path: Path) -> None:
     assert 'base = "debian-bookworm-python3.11"' in text
     assert "[manifest-exists]" in envlock(tmp_path, "init").stderr
     assert envlock(tmp_path, "lock", "--check").returncode == 2
+
+
+_IMAGES = """\
+[env.a]
+python = "3.11"
+dependencies = ["six"]
+[env.a.image]
+base = "debian-bookworm-python3.11"
+repository = "127.0.0.1:1/team/a"
+
+[env.bare]
+python = "3.11"
+dependencies = ["six"]
+"""
+
+
+def test_shells_complete_environments(tmp_path: Path) -> None:
+    """By their names in the manifest; without one there is nothing to offer."""
+    words = {"_ENVLOCK_COMPLETE": "bash_complete", "COMP_WORDS": "envlock push b", "COMP_CWORD": "2"}
+    assert envlock(tmp_path, **words).stdout.strip() == ""
+    (tmp_path / "envlock.toml").write_text(_IMAGES)
+    assert envlock(tmp_path, **words).stdout == "plain,bare\n"
+
+
+def test_a_tag_alone_is_one_of_the_manifest_s_repository(tmp_path: Path) -> None:
+    """For which, tag and copy too, where there is one repository."""
+    (tmp_path / "envlock.toml").write_text(_IMAGES)
+    for arguments in (("which", ":v1"), ("tag", ":v1", "v2"), ("copy", ":v1", "oci:x")):
+        done = envlock(tmp_path, "--offline", *arguments)
+        assert "[offline]\n  where: 127.0.0.1:1" in done.stderr
+    (tmp_path / "envlock.toml").write_text(_IMAGES.replace("repository =", "# repository ="))
+    assert "[no-repository]" in envlock(tmp_path, "which", ":v1").stderr
+
+
+def test_a_limit_of_the_cache_is_read_before_anything_is_made(tmp_path: Path) -> None:
+    """A build that ended well would otherwise end with an error."""
+    (tmp_path / "envlock.toml").write_text(_IMAGES)
+    for arguments in (("build",), ("push",), ("pull", "a"), ("cache",)):
+        done = envlock(tmp_path, *arguments, ENVLOCK_CACHE_SIZE="much")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "[bad-size]\n  where: ENVLOCK_CACHE_SIZE" in done.stderr
+
+
+def test_one_tag_is_not_given_to_two_images(tmp_path: Path) -> None:
+    """The second would take it from the first."""
+    (tmp_path / "envlock.toml").write_text(_IMAGES)
+    done = envlock(tmp_path, "build", "a", "bare", "-t", "v1", "-o", "oci:images")
+    assert done.returncode == 2
+    assert "say of which environment" in done.stderr

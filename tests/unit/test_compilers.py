@@ -172,7 +172,7 @@ def test_an_interpreter_that_does_not_start() -> None:
     """What it said is told, and how to do without."""
     with pytest.raises(UsageError) as caught:
         opened(BOTH, AMD, Machine(AMD, "import sys; sys.exit('no libssl')"))
-    assert (caught.value.reference, caught.value.found) == ("interpreter-failed", "exit status 1\nno libssl")
+    assert (caught.value.reference, caught.value.found) == ("base-interpreter-failed", "exit status 1\nno libssl")
     assert "bytecode = false" in caught.value.hint
 
 

@@ -26,7 +26,7 @@ from envlock.formats.oci import (
 from envlock.model.edges import NoProgress
 from envlock.model.reference import Reference
 from envlock.operations.copy import Copied, copy_image, tag_image
-from envlock.operations.places import place_of
+from envlock.operations.places import in_registry, place_of
 from tests.unit.registries import DictRegistry
 
 SOURCE = "registry.example.com/team/source"
@@ -188,6 +188,36 @@ def test_the_tag_of_a_lock_never_moves(shop: Shop) -> None:
         tag_image(Reference.parse(f"{SOURCE}:v1"), [tag], shop.registry)
 
 
+def test_the_tag_of_another_lock_is_not_given(shop: Shop) -> None:
+    """A new one neither: whoever pushes that lock would find its tag taken."""
+    with pytest.raises(UsageError) as caught:
+        shop.copy(f"{SOURCE}:v1", f"registry.example.org/x:lock-{'0' * 32}")
+    assert caught.value.reference == "reserved-tag"
+    assert "registry.example.org/x" not in shop.registry.tags
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("layout", "oci:layout"),
+        ("./layout", "oci:./layout"),
+        ("engine:churn:v1", "oci:DIR"),
+        ("docker://a/b", "oci:DIR"),
+    ],
+)
+def test_what_is_here_is_not_asked_of_a_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, hint: str
+) -> None:
+    """A folder and other tools' schemes look like references of the default registry."""
+    (tmp_path / "layout").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        in_registry(text)
+    assert caught.value.reference == "bad-reference"
+    assert hint in caught.value.hint
+    assert in_registry("registry.example.com/layout").repository == "layout"
+
+
 def test_a_tag_is_the_same_manifest_again(shop: Shop) -> None:
     """Its bytes are put, nothing else; what a tag named before is told; one that is right is left alone."""
     shop.registry.tags[SOURCE]["old"] = f"sha256:{'0' * 64}"
@@ -200,3 +230,15 @@ def test_a_tag_is_the_same_manifest_again(shop: Shop) -> None:
     ]
     assert set(shop.registry.tags[SOURCE].values()) == {digest}
     assert (shop.registry.called("put_manifest"), shop.registry.called("blob")) == (2, 0)
+
+
+def test_manifests_without_an_end_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes and manifests are kept until all blobs are there: a source may have any number of them."""
+    shop = Shop()
+    monkeypatch.setattr("envlock.operations.copy._MOST_BYTES", 1000)
+    with pytest.raises(UsageError, match="more manifests than an image has"):
+        copy_image(
+            place_of(f"{SOURCE}:v1", shop.registry),
+            place_of("registry.example.com/team/target:v1", shop.registry),
+            progress=NoProgress(),
+        )

@@ -132,7 +132,6 @@ def test_steps_and_what_containers_start_with(tmp_path: Path) -> None:
     """Steps that were executed, or that left something else behind; and what the image's configuration says."""
     (tmp_path / "old").mkdir()
     plain = lock_of([make_wheel(tmp_path / "old", "same", "1.0")], base_python="3.11.2").lock
-    assert plain.base is not None
 
     def changed(sha256: str, *steps: str, **image: object) -> LockFile:
         row = RunLayer(
@@ -143,6 +142,7 @@ def test_steps_and_what_containers_start_with(tmp_path: Path) -> None:
             path=f"built/{sha256 * 16}/run.tar.gz",
         )
         assert plain.base is not None
+        assert plain.image is not None
         base = replace(plain.base, run=steps, run_layers=(row,) if steps else ())
         lock = replace(plain, base=base, image=replace(plain.image, **image))
         return LockFile(lock=lock, raw=write_lock(lock))

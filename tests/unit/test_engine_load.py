@@ -16,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from envlock.adapters.engine import Engine
+from envlock.adapters.engine_store import EngineStore
 from envlock.errors import UsageError
 from envlock.image.oci import Image
 from envlock.operations.build import build
@@ -93,12 +94,16 @@ def engine(api: FakeApi, facts: dict[str, Any], version: str, components: tuple[
     return made
 
 
+def store(api: FakeApi, facts: dict[str, Any], version: str, components: tuple[str, ...] = ()) -> EngineStore:
+    return EngineStore(engine(api, facts, version, components))
+
+
 def test_the_containerd_store_takes_any_blob_that_it_lacks(image: Image) -> None:
     """Whichever place it has in another image; the load says for which platform, so that a gap is an error."""
     platform = image.of(AMD64)
     top = platform.layers[-1]
     api = FakeApi(image, containerd=True, present=("sha256:foreign", top.diff_id))
-    assert engine(api, CONTAINERD, "1.48").load(image, platform, ["a:b"]) == platform.manifest.descriptor.digest
+    assert store(api, CONTAINERD, "1.48").load(image, platform, ["a:b"]) == platform.manifest.descriptor.digest
     assert api.sent == [{layer.digest for layer in platform.layers} - {top.digest}]
     assert api.asked == [{"platform": '{"os": "linux", "architecture": "amd64"}'}]
     assert api.tags == [(platform.manifest.descriptor.digest, "a", "b")]
@@ -109,7 +114,7 @@ def test_a_blob_that_is_missing_after_all_is_sent(image: Image) -> None:
     platform = image.of(AMD64)
     api = FakeApi(image, containerd=True, present=(platform.layers[0].diff_id,))
     api.lost = {platform.layers[0].digest}
-    engine(api, CONTAINERD, "1.48").load(image, platform, ["a:b"])
+    store(api, CONTAINERD, "1.48").load(image, platform, ["a:b"])
     everything = {layer.digest for layer in platform.layers}
     assert api.sent == [everything - {platform.layers[0].digest}, everything]
 
@@ -118,7 +123,7 @@ def test_an_older_containerd_store_gets_everything(image: Image) -> None:
     """It would take an image with a gap, and say nothing."""
     platform = image.of(AMD64)
     api = FakeApi(image, containerd=True, present=tuple(layer.diff_id for layer in platform.layers))
-    engine(api, CONTAINERD, "1.47").load(image, platform, ["a:b"])
+    store(api, CONTAINERD, "1.47").load(image, platform, ["a:b"])
     assert (api.sent, api.asked) == ([{layer.digest for layer in platform.layers}], [])
 
 
@@ -126,8 +131,8 @@ def test_an_image_that_was_pulled_by_its_index_is_found(image: Image) -> None:
     """The containerd store then calls it by the index."""
     api = FakeApi(image, containerd=True)
     api.rows[image.index.descriptor.digest] = []
-    assert engine(api, CONTAINERD, "1.48").find(image, image.of(AMD64)) == image.index.descriptor.digest
-    assert engine(api, {}, "1.41").find(image, image.of(AMD64)) is None
+    assert store(api, CONTAINERD, "1.48").find(image, image.of(AMD64)) == image.index.descriptor.digest
+    assert store(api, {}, "1.41").find(image, image.of(AMD64)) is None
 
 
 def test_layers_that_are_nowhere_are_named(image: Image) -> None:
@@ -136,10 +141,10 @@ def test_layers_that_are_nowhere_are_named(image: Image) -> None:
     less = replace(image, files={})
     api = FakeApi(image, containerd=False)
     with pytest.raises(UsageError) as caught:
-        engine(api, {"ServerVersion": "20.10.24"}, "1.41").load(less, platform, ["a:b"])
+        store(api, {"ServerVersion": "20.10.24"}, "1.41").load(less, platform, ["a:b"])
     assert (caught.value.reference, api.sent) == ("layers-elsewhere", [])
     api.rows["sha256:other"] = [layer.diff_id for layer in platform.layers]
-    engine(api, {"ServerVersion": "20.10.24"}, "1.41").load(less, platform, ["a:b"])
+    store(api, {"ServerVersion": "20.10.24"}, "1.41").load(less, platform, ["a:b"])
     assert api.sent == [set()]
 
 
@@ -161,11 +166,11 @@ def test_zstd_is_refused_before_anything_is_sent(
     platform = replace(platform, layers=(zstd, *platform.layers[1:]))
     api = FakeApi(image, containerd=bool(facts.get("DriverStatus")))
     if not refused:
-        engine(api, facts, "1.41", components).load(image, platform, ["a:b"])
+        store(api, facts, "1.41", components).load(image, platform, ["a:b"])
         assert len(api.sent) == 1
         return
     with pytest.raises(UsageError) as caught:
-        engine(api, facts, "1.41", components).load(image, platform, ["a:b"])
+        store(api, facts, "1.41", components).load(image, platform, ["a:b"])
     assert (caught.value.reference, caught.value.where, api.sent) == (
         "engine-too-old",
         "Docker Engine 20.10.24+dfsg1",

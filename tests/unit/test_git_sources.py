@@ -195,7 +195,7 @@ def test_no_repository_no_history(tmp_path: Path) -> None:
     """It is for the caller to go on without."""
     with pytest.raises(UsageError) as caught:
         GitHistory(tmp_path)
-    assert caught.value.reference == "no-repository"
+    assert caught.value.reference == "no-git-repository"
 
 
 def test_allowed_signers_are_those_of_git(repository: Repository, tmp_path: Path) -> None:

@@ -170,6 +170,8 @@ def test_the_interpreter_is_known_by_its_packages_or_by_its_image() -> None:
     swapped = BaseImage(reference="example.com/b", manifests=BOTH.manifests[::-1])
     assert interpreter_identity(ON_IMAGE) == interpreter_identity(msgspec.structs.replace(ON_IMAGE, image=swapped))
     assert interpreter_identity(ON_IMAGE) != interpreter_identity(BASE)
+    other = msgspec.structs.replace(ON_IMAGE, interpreter="/usr/local/bin/python3.9")
+    assert interpreter_identity(ON_IMAGE) != interpreter_identity(other)
 
 
 def documents(number: int) -> BaseDocuments:

@@ -114,5 +114,6 @@ def test_images_are_of_linux() -> None:
     """Other platforms of a lock have none; a lock without Linux cannot be built."""
     mixed = [Platform.parse(text) for text in ("windows/amd64", "linux/arm64", "linux/amd64", "linux/amd64")]
     assert list(map(str, image_platforms(mixed))) == ["linux/amd64", "linux/arm64"]
-    with pytest.raises(UsageError, match="no-linux-platform"):
-        image_platforms(mixed[:1])
+    with pytest.raises(UsageError, match="no-linux-platform") as caught:
+        image_platforms(mixed[:1], "[env.a]")
+    assert caught.value.where == "[env.a]"

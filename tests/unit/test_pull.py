@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,14 @@ from msgspec.structs import replace
 from envlock.adapters.cache import Cache
 from envlock.errors import IntegrityError, UsageError
 from envlock.formats.oci import canonical_json, describe, digest_of, parse_index, parse_manifest
+from envlock.formats.tar import Entry
 from envlock.image.layout import write_layout
 from envlock.image.oci import Image
 from envlock.model.lock import LockFile
+from envlock.model.manifest_parser import parse_manifest as parse_manifest_of
 from envlock.model.reference import Reference
 from envlock.operations.build import build
+from envlock.operations.making import Making
 from envlock.operations.pull import pull_image
 from envlock.operations.push import publish
 from envlock.operations.references import Destination
@@ -110,6 +113,39 @@ def test_a_tag_that_moved_is_told_and_the_lock_wins(pulls: Pulls) -> None:
     assert image.index.descriptor.digest in pulls.warned[0]
 
 
+def test_a_tag_that_names_nothing_is_told(pulls: Pulls) -> None:
+    """A slip of the pen gets the lock's image all the same."""
+    assert pulls.pull("v2").index == pulls.image.index
+    (said,) = pulls.warned
+    assert f"{REPOSITORY.tagged('v2')} names nothing" in said
+
+
+def test_the_project_s_files_go_above_what_was_pulled(pulls: Pulls) -> None:
+    """A tag is the project image's then; one of other files is told."""
+    project = pulls.folder / "project"
+    (project / "lockfiles").mkdir(parents=True)
+    (project / "train.py").write_text("print()\n")
+    (project / "lockfiles" / "envlock.sum").write_bytes((pulls.folder / "envlock.sum").read_bytes())
+    image = {"base": "debian-12", "include": ["train.py"]}
+    env = {"demo": {"python": "3.11", "dependencies": ["small"], "image": image}}
+    making = Making(
+        manifest=parse_manifest_of(project / "envlock.toml", {"env": env}),
+        name="demo",
+        lock_file=pulls.lock,
+        edges=edges_with(artifacts=pulls.cache, registry=lambda: pulls.registry),
+        warn=pulls.warned.append,
+    )
+    below, above = making.pulled(REPOSITORY, None)
+    assert (below.index, pulls.warned) == (pulls.image.index, [])
+    assert [layer.digest for layer in above.platforms[0].layers[:-1]] == [
+        layer.digest for layer in below.platforms[0].layers
+    ]
+    making.pulled(REPOSITORY, "v1")
+    (said,) = pulls.warned
+    assert said.startswith(f"{REPOSITORY.tagged('v1')} names another image, {below.index.descriptor.digest}; ")
+    assert above.index.descriptor.digest in said
+
+
 def test_what_was_never_pushed_is_said(pulls: Pulls) -> None:
     """The next step names the environment."""
     pulls.registry.manifests.clear()
@@ -165,3 +201,43 @@ def test_what_is_no_index_is_refused(pulls: Pulls) -> None:
     with pytest.raises(IntegrityError) as caught:
         pulls.pull("bare", known=False)
     assert caught.value.reference == "not-the-locked-image"
+
+
+@pytest.mark.parametrize("platform", [None, "amd64"])
+def test_an_image_beside_the_one_that_was_looked_at_is_refused(pulls: Pulls, platform: str | None) -> None:
+    """Of two for one platform an Engine takes the first, and one without a platform may be started too."""
+    index = parse_index(pulls.image.index.raw, "index")
+    [ours] = index.manifests
+    other = replace(ours, digest=f"sha256:{'e' * 64}", platform=ours.platform if platform else None)
+    raw = canonical_json(replace(index, manifests=(other, ours)))
+    pulls.registry.manifests[REPOSITORY.name][digest_of(raw)] = (raw, index.media_type)
+    pulls.registry.tags[REPOSITORY.name]["two"] = digest_of(raw)
+    with pytest.raises(IntegrityError) as caught:
+        pulls.pull("two", known=False)
+    assert (caught.value.reference, caught.value.found[:8]) == ("not-the-locked-image", "2 images")
+
+
+def test_a_configuration_of_another_platform_is_refused(pulls: Pulls) -> None:
+    """An Engine reads it, not the index."""
+    pulls.retag("fake", lambda raw: raw.replace(b'"architecture":"amd64"', b'"architecture":"arm64"'))
+    with pytest.raises(IntegrityError, match="configuration is of another platform"):
+        pulls.pull("fake", known=False)
+
+
+def test_a_lock_layer_that_inflates_to_gigabytes_is_not_read(pulls: Pulls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its one file has the lock's size, or it is not the lock's layer."""
+    read: list[bytes] = []
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(1 << 20):
+            read.append(b"x" * 4096)
+            yield read[-1]
+
+    def bomb(*_: object, **__: object) -> Iterator[tuple[Entry, Iterator[bytes]]]:
+        name = f"opt/envlock/pylock.{pulls.lock.lock.env}.toml"
+        yield Entry(path=name, kind="file", mode=0o644, size=1 << 32), chunks()
+
+    monkeypatch.setattr("envlock.operations.pull.read_layer", bomb)
+    with pytest.raises(IntegrityError, match="does not hold this lock"):
+        pulls.pull(known=False)
+    assert read == []

@@ -175,7 +175,7 @@ def test_a_layer_that_vanished_is_said(team: Team) -> None:
     team.registry.tags.clear()
     with pytest.raises(UsageError) as caught:
         publish(Destination(repository=REPOSITORY), make=lambda _: image, known=None, registry=team.registry)
-    assert (caught.value.reference, caught.value.found) == ("blob-missing", digest)
+    assert (caught.value.reference, caught.value.found) == ("layer-gone", digest)
     assert team.registry.tags == {}
 
 

@@ -137,6 +137,14 @@ def test_lock_that_reaches_outside_is_refused(old: bytes, new: bytes) -> None:
     assert caught.value.reference == "bad-lock"
 
 
+def test_a_lock_of_no_packages_reads_back() -> None:
+    """An image may stand on a base and its own files alone; PEP 751 wants the array all the same."""
+    lock = msgspec.structs.replace(full_lock(), packages=(), frameworks=())
+    raw = write_lock(lock)
+    assert parse_lock(raw, "lock").lock == lock
+    assert tomllib.loads(raw.decode())["packages"] == []
+
+
 def test_lock_under_another_name_is_refused(tmp_path: Path) -> None:
     """pylock.NAME.toml holds environment NAME."""
     path = tmp_path / "pylock.other.toml"

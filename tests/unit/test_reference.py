@@ -35,7 +35,18 @@ def test_host_repository_and_tag_are_told_apart(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "UPPER/case:1", "a b", "https://example.com/a", "a:", "a@sha256:12", "a/../b", "a:1\n", "-x/a"],
+    [
+        "",
+        "UPPER/case:1",
+        "a b",
+        "https://example.com/a",
+        "a:",
+        "a@sha256:12",
+        "a/../b",
+        "a:1\n",
+        "-x/a",
+        "a.example.com:65536/x",
+    ],
 )
 def test_what_is_no_reference_is_said(text: str) -> None:
     """With the form that is expected."""

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from envlock.errors import UsageError
+from envlock.formats.project import LABEL_SOURCE
 from envlock.model.manifest import Manifest
 from envlock.model.manifest_parser import find_manifest
-from envlock.operations.references import destinations, is_lock_tag, neighbours, repository_of, tag_of
+from envlock.operations.references import destinations, is_lock_tag, lock_tag, neighbours, repository_of, tag_of
 from tests.unit.images import lock_of
 from tests.unit.wheels import make_wheel
 
@@ -67,6 +68,7 @@ def test_tags_and_references(tmp_path: Path, given: tuple[str, ...], expected: l
         ("Registry.example.com/Team/a:1", "bad-reference"),
         ("registry.example.com/a b:1", "bad-reference"),
         (f"registry.example.com/a@sha256:{HEX}{HEX}", "bad-reference"),
+        ("churn:v1", "bad-reference"),
         (":-v1", "bad-tag"),
         ("v" * 129, "bad-tag"),
         (f"lock-{HEX}", "reserved-tag"),
@@ -112,3 +114,23 @@ def test_tags_of_locks_are_known_by_their_form() -> None:
     assert is_lock_tag(f"lock-{HEX}")
     assert not is_lock_tag("lock-v1")
     assert tag_of(":lock-v1") == "lock-v1"
+
+
+def test_an_environment_without_an_image_has_none_to_push(tmp_path: Path) -> None:
+    """Also where a whole reference is given: a repository alone would not help."""
+    (tmp_path / "envlock.toml").write_text('[env.a]\npython = "3.9"\ndependencies = ["six"]\n')
+    for given in ((), ("registry.example.com/a:1",)):
+        with pytest.raises(UsageError) as caught:
+            destinations(find_manifest(tmp_path), "a", given)
+        assert caught.value.reference == "no-image"
+        assert "envlock lock a" in caught.value.hint
+
+
+def test_what_an_image_says_gives_the_tag_of_its_lock() -> None:
+    """Of a project image that of lock and files; of anybody else's none."""
+    lock, source = f"sha256:{HEX}{HEX}", f"sha256:{HEX[::-1]}{HEX}"
+    assert lock_tag({"dev.envlock.lock.digest": lock}) == f"lock-{HEX}"
+    both = {"dev.envlock.lock.digest": lock, LABEL_SOURCE: source}
+    assert lock_tag(both) == f"lock-{HEX[:16]}-src-{HEX[::-1][:16]}"
+    assert lock_tag({}) is None
+    assert lock_tag({"dev.envlock.lock.digest": "latest"}) is None

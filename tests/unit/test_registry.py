@@ -322,6 +322,15 @@ def test_docker_s_configuration_is_asked(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UsageError, match="credential-helper-failed") as caught:
         docker_credentials("d.example.com")
     assert "secret-in-error" not in str(caught.value)
-    (tmp_path / "config.json").write_text('{"auths": {"a.example.com": {"auth": "%%%"}}}')
-    with pytest.raises(EnvlockError, match="bad-docker-config"):
+    for text in ('{"auths": {"a.example.com": {"auth": "%%%"}}}', '{"auths":', "[]"):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(EnvlockError, match="bad-docker-config"):
+            docker_credentials("a.example.com")
+
+
+def test_a_helper_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, and by us alone."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text('{"credHelpers": {"a.example.com": "nowhere"}}')
+    with pytest.raises(UsageError, match="docker-credential-nowhere is not on PATH"):
         docker_credentials("a.example.com")

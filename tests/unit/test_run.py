@@ -17,14 +17,12 @@ from envlock.model.lock import ImageConfig, LockFile, Settings
 from envlock.model.platform import Platform
 from envlock.operations.run import (
     chosen_variables,
-    container_for,
-    engine_image,
-    gpus_of,
     local_command,
     out_of_step,
     refuse_out_of_step,
     said_out_of_step,
 )
+from envlock.operations.run_image import container_for, engine_image, gpus_of
 from tests.unit.images import AMD64, lock_of
 from tests.unit.wheels import make_wheel
 

@@ -97,6 +97,16 @@ def test_no_privilege_and_no_descriptor_is_left(shell_root: Path, tmp_path: Path
     assert [line for line in out.splitlines() if line.isdigit()] == ["0", "1", "2", "3"]  # 3 is ls's own
 
 
+def test_the_kernel_s_settings_cannot_be_written(shell_root: Path) -> None:
+    """Not by the host's root either, who owns them whatever its capabilities: what runs here may be anybody's base."""
+    out, _ = run(
+        shell_root,
+        "for f in sys/kernel/core_pattern sys/vm/drop_caches sysrq-trigger self/oom_score_adj;"
+        " do (: >> /proc/$f) 2>/dev/null && echo $f; done; echo end > /dev/stdout",
+    )
+    assert out == "end\n"
+
+
 def test_no_network_is_there(shell_root: Path) -> None:
     """Only a loopback interface, and that is down."""
     out, _ = run(shell_root, "cat /proc/net/dev; cat /proc/net/route")

@@ -130,6 +130,36 @@ def test_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
     assert read(written(tmp_path, [member("run/x", type=kind), member("dev/x", type=kind)])) == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        member("opt/venv/lib/python3.11/site-packages/a.py", b"x"),
+        folder("opt/venv/"),
+        member("opt/.wh.venv"),
+        member("opt/.wh..wh..opq"),
+        member(".wh.opt"),
+        member(".wh..wh..opq"),
+        link("opt", "srv"),
+        member("opt/envlock/pylock.a.toml"),
+    ],
+)
+def test_the_locked_environment_stays_in_sight(tmp_path: Path, change: tuple[TarInfo, bytes]) -> None:
+    """The layer of steps is above it, and was made where it is not yet: neither files nor whiteouts may reach it."""
+    with pytest.raises(UsageError) as failure, read_difference(written(tmp_path, [change])):
+        pass
+    assert failure.value.reference == "step-in-the-way"
+
+
+def test_the_rest_of_opt_is_free(tmp_path: Path) -> None:
+    """Vendors install there."""
+    assert paths(tmp_path, "opt/venv2/a", "opt/.wh.old", "opt/nvidia/.wh..wh..opq") == [
+        "opt/.wh.old",
+        "opt/nvidia/.wh..wh..opq",
+        "opt/venv2/a",
+    ]
+    read(written(tmp_path, [folder("opt/")]))
+
+
 def test_steps_may_change_nothing(tmp_path: Path) -> None:
     """That is a layer too: an empty one."""
     assert read(written(tmp_path, [])) == []

@@ -363,10 +363,9 @@ def test_project_image_matches_by_the_digest_below_it(tmp_path: Path, wheel: Pat
 
 
 def test_project_image_on_a_base_with_a_working_folder(tmp_path: Path, wheel: Path, installed: Layer) -> None:
-    """A base's own WORKDIR was replaced by the project's: its history tells what stood there."""
+    """A base's own WORKDIR was replaced by the project's: the project layer's history tells what stood there."""
     lock = lock_of([wheel])
-    history = ("/bin/sh -c #(nop) WORKDIR /workspace", "envlock build")
-    image = own_image(tmp_path / "out", lock, installed, history=history)
+    image = own_image(tmp_path / "out", lock, installed)
     config = json.loads(image.blob(image.config).read_bytes())
     config["config"]["WorkingDir"] = "/workspace"
     image._finish(json.loads(image.blob(image.manifest).read_bytes()), config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -416,3 +417,28 @@ def test_git_is_held_against_the_statement(
     wrong = beside_project(found, current, FakeHistory(at="0" * 64))
     assert wrong.exit_code == 4
     assert "holds this lock, but it holds sha256:000" in wrong.problems[0]
+
+
+@pytest.mark.parametrize("how", ["lacks a layer", "too many"])
+def test_what_strangers_attach_does_not_hide_the_answer(
+    registry: CarelessRegistry, image: Image, lock_file: LockFile, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attestation that lacks its statement, or has signatures without an end, is a problem among the answers."""
+    statement = signed(provenance(image, lock_file, SOURCE), Keys(), "key")
+    attach(registry, REFERENCE, image.index.descriptor, [statement])
+    if how == "too many":
+        manifest = attestation_manifest(statement, image.index.descriptor)
+        raw = canonical_json(msgspec.structs.replace(manifest, layers=(*manifest.layers, *manifest.layers[1:] * 16)))
+        registry.put_manifest(REFERENCE.at(digest_of(raw)), raw, MANIFEST)
+    else:
+        blob, gone = registry.blob, digest_of(statement.document.raw)
+
+        def lacking(reference: Reference, digest: str) -> Iterator[bytes]:
+            if digest == gone:
+                raise UsageError("no-blob", "The registry lacks a layer of the image.")
+            return blob(reference, digest)
+
+        monkeypatch.setattr(registry, "blob", lacking)
+    found = asked(registry)
+    assert (found.lock_digest, found.exit_code) == (lock_file.digest, 4)
+    assert [how in problem for problem in found.problems] == [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import os
+import posixpath
 import select
 import signal
 import struct
@@ -22,6 +23,8 @@ ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
 _HEAD = struct.Struct("<II")
 _CHUNK = 1 << 16
 _TAIL = 2000
+_LONGEST = 1 << 28
+"""Bytes of one answer: the largest modules are data, of some ten MB."""
 _NO_LENGTH = 0xFFFFFFFF
 _BATCH_DONE = "\0"
 """Stands for a path where a batch is complete: no path holds it."""
@@ -73,7 +76,8 @@ class RootCompiler:
                 if path == _BATCH_DONE:
                     done = True
                     break
-                waiting.popleft()
+                if not waiting or not _is_beside(path, waiting.popleft()):
+                    raise self._crash(path, 0, bytearray(b"it answered what it was not asked"))
                 if path:
                     yield path, pyc
             if waiting or not done:
@@ -163,10 +167,26 @@ def _responses(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
                 yield _BATCH_DONE, b""
                 return
             end = _HEAD.size + name + size
+            if end > _LONGEST:
+                raise UsageError(
+                    "compiler-crashed",
+                    "The interpreter of the image answered what is no bytecode.",
+                    found=f"{end} bytes",
+                    hint="Set `bytecode = false` in the environment's [image] to build without compiled modules.",
+                )
             if len(received) < end:
                 break
-            yield received[_HEAD.size : _HEAD.size + name].decode(), bytes(received[_HEAD.size + name : end])
+            path = received[_HEAD.size : _HEAD.size + name].decode("utf-8", "replace")
+            yield path, bytes(received[_HEAD.size + name : end])
             del received[:end]
+
+
+def _is_beside(pyc: str, source: str) -> bool:
+    """Tell whether bytecode goes where that of a source belongs (PEP 3147), or is none."""
+    folder, name = posixpath.split(source.lstrip("/"))
+    pyc = pyc.lstrip("/")  # at the top, importlib leaves it out
+    start = posixpath.join(folder, "__pycache__", f"{name.removesuffix('.py')}.")
+    return not pyc or (pyc.startswith(start) and pyc.endswith(".pyc") and "/" not in pyc[len(start) :])
 
 
 def _release(process: Process) -> None:

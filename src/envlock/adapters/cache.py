@@ -10,11 +10,13 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envlock.errors import IntegrityError, UsageError
 from envlock.formats.beside import beside
+from envlock.formats.exclusive import held_if_free
 from envlock.formats.sha256 import file_sha256
 
 if TYPE_CHECKING:
@@ -117,7 +119,9 @@ class Cache:
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold the lock of one key against other processes and threads."""
-        lock = self._lock_of(key)
+        import filelock
+
+        lock = filelock.FileLock(self._lock_path(key))
         try:
             lock.acquire()
         except OSError as error:
@@ -127,21 +131,9 @@ class Cache:
         finally:
             lock.release()
 
-    @contextlib.contextmanager
-    def lock_if_free(self, key: str) -> Iterator[bool]:
+    def lock_if_free(self, key: str) -> AbstractContextManager[bool]:
         """Hold the lock of one key if nobody else does; tells whether it is held."""
-        import filelock
-
-        lock = self._lock_of(key)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        return held_if_free(self._lock_path(key))
 
     @contextlib.contextmanager
     def gate(self) -> Iterator[None]:
@@ -187,12 +179,10 @@ class Cache:
             lock.release()
         return began
 
-    def _lock_of(self, key: str) -> FileLock:
-        import filelock
-
+    def _lock_path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
             raise IntegrityError("bad-cache-key", "A lock was asked for by what is no key.", found=key)
-        return filelock.FileLock(self.folder("locks") / f"{key}.lock")
+        return self.folder("locks") / f"{key}.lock"
 
     def _begin(self) -> None:
         """Take this process's lease; a cache that cannot be written needs none, since nothing is removed from it."""

@@ -109,6 +109,9 @@ def unshare() -> None:
                 file.write(line)
         except OSError as error:
             raise RefusedError(name, error) from error
+    # A namespace inside would give its first process capabilities again, over what is mounted there at least.
+    with contextlib.suppress(OSError), open("/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as file:
+        file.write("0")
     call("sethostname", HOST_NAME, len(HOST_NAME))
 
 
@@ -135,7 +138,8 @@ def change_root(root: str, binds: Mapping[str, str]) -> None:
         os.mkdir(f"/root/{name}")
     _populate_dev()
     with contextlib.suppress(RefusedError):  # in a container that masks parts of /proc none can be mounted
-        mount("proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        # Where the host's root runs envlock, user 0 in here owns the kernel's settings too, capabilities or not.
+        mount("proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY)
     mount("tmpfs", "/root/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     for target, source in sorted(binds.items()):
         try:

@@ -224,13 +224,14 @@ def _refusal(why: str, container: Container) -> EnvlockError:
             found=why,
             hint="The Engine must be of this machine, or see its files.",
         )
-    return UsageError("engine-failed", "The Engine did not run the command.", found=why, hint="See the Engine's log.")
+    hint = "Check --user, --network and --volume, then the Engine's log."
+    return UsageError("engine-failed", "The Engine did not run the command.", found=why, hint=hint)
 
 
 def _no_gpus(why: str) -> UsageError:
     return UsageError(
         "no-gpus",
-        "The lock wants NVIDIA GPUs, and the Engine cannot hand them on.",
+        "NVIDIA GPUs are asked for, by the lock or --gpus, and the Engine cannot hand them on.",
         found=why,
         hint="Install NVIDIA's Container Toolkit where the Engine runs, or go without: --no-gpus.",
     )

@@ -123,6 +123,7 @@ class EngineSandbox:
             stdin_open=True,
             labels={LABEL: ""},
             network_disabled=True,
+            use_config_proxy=False,  # the proxies of Docker's configuration, maybe with a password
             volumes=list(places),
             host_config=api.create_host_config(
                 network_mode="none",

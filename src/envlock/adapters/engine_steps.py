@@ -25,6 +25,8 @@ _IDLE = "read -r _"
 """What the container does between steps: waits for the end of its input, which comes when envlock ends in any way."""
 _LINES = 15
 """Of a failed step's output, in the error."""
+_LONGEST_LINE = 1 << 16
+"""Bytes of a line that are kept, the last ones: a step may print gigabytes without ending one."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -32,7 +34,8 @@ class EngineSteps:
     """Runs steps one after another in one container, which the Engine removes even if envlock is killed.
 
     The steps see the root user, the working folder /, the host name envlock, an environment of the ground's variables
-    (and HOME and HOSTNAME, which Engines add), no standard input, and the Engine's default network.
+    (and HOME and HOSTNAME, which Engines add, and the proxies that Docker's configuration has for containers, as steps
+    of `docker build` do), no standard input, and the Engine's default network.
 
     Args:
         engine: reaches the Engine.
@@ -233,6 +236,7 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
         yield from map(_line, whole)
+        rest = rest[-_LONGEST_LINE:]
     if rest:
         yield _line(rest)
 

@@ -19,14 +19,14 @@ _GITHEAD = "GITHEAD_"
 
 
 def repository(folder: Path) -> Repo:
-    """Open the repository that a folder belongs to; UsageError (`no-repository`)."""
+    """Open the repository that a folder belongs to; UsageError (`no-git-repository`)."""
     from git import Repo
     from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
     try:
         return Repo(folder, search_parent_directories=True)
     except (InvalidGitRepositoryError, NoSuchPathError):
-        raise UsageError("no-repository", "This folder is in no git repository.", hint="git init") from None
+        raise UsageError("no-git-repository", "This folder is in no git repository.", hint="git init") from None
 
 
 def install_driver(repo: Repo) -> None:

@@ -63,7 +63,7 @@ def _pathspecs(paths: Collection[str]) -> list[str]:
 class GitHistory:
     """The repository that a folder of locks belongs to; implements `model.edges.History`.
 
-    Raises UsageError (`no-repository`) where the folder is in none.
+    Raises UsageError (`no-git-repository`) where the folder is in none.
     """
 
     def __init__(self, lockfiles: Path) -> None:
@@ -150,14 +150,14 @@ def allowed_signers(folder: Path) -> Path | None:
 
 
 def _open(folder: Path) -> Repo:
-    """Open the work tree of a folder; UsageError (`no-repository`, `no-git`, `foreign-repository`)."""
+    """Open the work tree of a folder; UsageError (`no-git-repository`, `no-git`, `foreign-repository`)."""
     try:
         repo = repository(folder)
     except ImportError:
         raise UsageError("no-git", "git is not installed on this machine.") from None
     if repo.bare:
         repo.close()
-        raise UsageError("no-repository", "This folder is in no work tree of git.")
+        raise UsageError("no-git-repository", "This folder is in no work tree of git.")
     if _Git(repo).one("rev-parse", "--git-dir") is None:
         repo.close()
         raise UsageError(

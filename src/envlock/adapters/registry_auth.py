@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
 from envlock.errors import UsageError
 
 TOKEN_USER = "<token>"  # noqa: S105 - what docker login writes in place of a name where the secret is a refresh token
+_NOT_INSTALLED = re.compile(r"(docker-credential-[A-Za-z0-9._-]+) not installed")
 _SCHEME = re.compile(r"\s*,?\s*([A-Za-z0-9._~+-]+)(?:\s+|$)(?!=)")
 _PARAMETER = re.compile(r'\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))')
 
@@ -46,7 +50,10 @@ def docker_credentials(registry: str) -> Credentials | None:
     import docker.auth
     import docker.errors
 
+    # That a helper is not installed is an error of ours, with the way out.
+    warnings.filterwarnings("ignore", "docker-credential-", UserWarning, r"docker\.credentials")
     try:
+        _check_configuration()
         found = docker.auth.load_config().resolve_authconfig(registry or docker.auth.INDEX_NAME)
     except (docker.errors.InvalidConfigFile, ValueError, AttributeError) as error:
         raise UsageError(
@@ -57,11 +64,12 @@ def docker_credentials(registry: str) -> Credentials | None:
             hint="Mend its `auths`, or log in again: docker login",
         ) from None
     except (docker.errors.DockerException, OSError) as error:
+        missing = _NOT_INSTALLED.search(str(error))
         raise UsageError(
             "credential-helper-failed",
             f"The credential helper that Docker's configuration names for {registry or docker.auth.INDEX_NAME} failed.",
             where="credHelpers or credsStore of Docker's config.json",
-            found=type(error).__name__,
+            found=f"{missing[1]} is not on PATH" if missing else type(error).__name__,
             hint="Run docker-credential-<helper> list to see why, or log in again: docker login",
         ) from None
     if not found:
@@ -71,6 +79,21 @@ def docker_credentials(registry: str) -> Credentials | None:
     user = found.get("Username") or found.get("username")
     secret = found.get("Password") or found.get("password")
     return Credentials(user=user, secret=secret) if user and secret else None
+
+
+def _check_configuration() -> None:
+    """Raise ValueError for a config.json that is no JSON object, of which docker's library says nothing."""
+    from docker.utils.config import find_config_file
+
+    path = find_config_file()
+    if path is None or Path(path).name != "config.json":
+        return
+    try:
+        raw = Path(path).read_bytes()
+    except OSError:
+        return  # as of somebody else, for whom docker logged in
+    if not isinstance(json.loads(raw), dict):
+        raise ValueError("no object")
 
 
 def challenges(headers: Sequence[str]) -> list[Challenge]:

@@ -53,7 +53,7 @@ def refusal(response: urllib3.BaseHTTPResponse) -> Refusal:
             if isinstance(code := error.get("code"), str) and _CODE.fullmatch(code):
                 codes.append(code)
             if isinstance(message := error.get("message"), str) and not explanation:
-                explanation = _SECRET.sub("…", message)[:_LONGEST].strip()
+                explanation = " ".join(_SECRET.sub("…", message)[:_LONGEST].split())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, urllib3.exceptions.HTTPError):
         pass  # a page of a proxy, or a body that broke off: the status has to do
     return Refusal(status=response.status, codes=tuple(codes), explanation=explanation, wait=retry_after(response))
@@ -76,18 +76,26 @@ def absent(missing: str, reference: object) -> UsageError:
         missing,
         "The registry has no such image." if missing == "no-image" else "The registry lacks a layer of the image.",
         where=str(reference),
-        hint="Check name and tag; where the image was deleted, name another one, and lock with --base.",
+        hint="Check name and tag. Of a base that was deleted, name another one in the manifest: envlock lock --base."
+        if missing == "no-image"
+        else "It was deleted there, or its upload never ended: push the image again from where it was built.",
     )
 
 
 def failed(registry: str, why: str) -> UsageError:
     """Return the error of a registry that cannot be used."""
+    hint = "Check the network and the proxy, then run the command again."
+    if "CERTIFICATE_VERIFY_FAILED" in why:
+        folder = f"/etc/docker/certs.d/{registry}/ca.crt" if registry else "/etc/docker/certs.d"
+        hint = f"Put the certificate of your company's authority into {folder}, or into what SSL_CERT_FILE names."
+    elif not registry:
+        hint = "A reference without a host is of Docker's default registry; others are HOST[:PORT]/NAME. " + hint
     return UsageError(
         "registry-failed",
         "The registry cannot be used.",
         where=registry or "Docker's default registry",
         found=why,
-        hint="Check the network, the proxy and SSL_CERT_FILE, then run the command again.",
+        hint=hint,
     )
 
 

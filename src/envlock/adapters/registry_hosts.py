@@ -10,9 +10,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from envlock.adapters.credentials import basic
 from envlock.errors import UsageError
+from envlock.model.index import without_login
 
 if TYPE_CHECKING:
     import urllib3
@@ -58,7 +60,9 @@ class Hosts:
             if (proxy, own) not in self._pools:
                 context = self._trusting(own)
                 self._pools[proxy, own] = (
-                    urllib3.ProxyManager(proxy, ssl_context=context, maxsize=8)
+                    urllib3.ProxyManager(
+                        without_login(proxy), proxy_headers=_login_of(proxy), ssl_context=context, maxsize=8
+                    )
                     if proxy
                     else urllib3.PoolManager(ssl_context=context, maxsize=8)
                 )
@@ -152,10 +156,29 @@ class Hosts:
         return found
 
 
-def is_safe(url: str) -> bool:
-    """Tell whether secrets and unverified names may travel there: TLS, or this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+def _login_of(proxy: str) -> dict[str, str]:
+    """Return what a proxy is told, and no registry behind it."""
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return {}
+    return {"Proxy-Authorization": basic(unquote(parts.username), unquote(parts.password or ""))}
+
+
+def is_safe(url: str, home: str | None = None) -> bool:
+    """Tell whether secrets and unverified names may travel there: TLS, or this machine.
+
+    `home` is where whoever names the place is itself: without TLS only a registry of this machine sends us to others
+    of it, for one elsewhere has no business with what listens here. What is no URL is not safe either.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        if parts.scheme == "https":
+            return bool(parts.hostname)
+        plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        return plain and (home is None or is_loopback(urlsplit(home).hostname or ""))
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _KINDS = (INDEX, MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST)
 _ACCEPT = {"Accept": ", ".join(_KINDS)}
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LIMIT = 4 << 20
 """Bytes; registries need not take larger ones (distribution-spec, pushing manifests)."""
 
@@ -38,7 +40,7 @@ class Manifests:
                 return None
             check(response, reference, "no-image")
             found = reference.digest or response.headers.get("Docker-Content-Digest")
-        return found or self.get(reference, registry, root)[2]
+        return found if found and _DIGEST.fullmatch(found) else self.get(reference, registry, root)[2]
 
     def digest(self, reference: Reference, registry: str, root: str) -> str:
         """Return what `find` does; UsageError (`no-image`) where there is no such image."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import urllib3
 
 _LIMIT = 4 << 20
+"""Bytes of all pages together, as of the list under a tag."""
 _PAGES = 100
 _ATTEMPTS = 5
 _WITHOUT = (400, 404, 405, 501)
@@ -79,6 +80,7 @@ class Referrers:
         if artifact_type is not None:
             url += f"?artifactType={quote(artifact_type, safe='')}"
         found: list[dict[str, Any]] = []
+        left = _LIMIT
         for _ in range(_PAGES):
             with self._session.request(
                 "GET", url, registry=reference.registry, scope=pull_scope(reference), headers={"Accept": INDEX}
@@ -87,12 +89,17 @@ class Referrers:
                 if response.status in _WITHOUT or (response.status == 200 and media_type != INDEX):
                     return None
                 check(response, reference, "no-image")
-                found += _parsed(_body(response, reference.registry), reference.registry)["manifests"]
+                raw = _body(response, reference.registry, left)
+                left -= len(raw)
+                found += _parsed(raw, reference.registry)["manifests"]
                 following = _NEXT.search(response.headers.get("Link", ""))
             if following is None:
                 return found
-            url = urljoin(url, following[1])
-        raise failed(reference.registry, f"its list of referrers has more than {_PAGES} pages")
+            try:
+                url = urljoin(url, following[1])
+            except ValueError:
+                break
+        raise failed(reference.registry, f"its list of referrers has more than {_PAGES} pages, or no next one")
 
     def _kept(self, tag: Reference) -> dict[str, Any]:
         """Return the index under a fallback tag; an empty one where there is none."""
@@ -142,19 +149,20 @@ def _parsed(raw: bytes, registry: str) -> dict[str, Any]:
     try:
         index = json.loads(raw)
         if all(isinstance(one, dict) for one in index["manifests"]):
+            canonical_json(index)  # what cannot be written again cannot be used either: depths, half characters
             return dict(index)
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise failed(registry, "its list of referrers cannot be read")
 
 
-def _body(response: urllib3.BaseHTTPResponse, registry: str) -> bytes:
+def _body(response: urllib3.BaseHTTPResponse, registry: str, limit: int) -> bytes:
     import urllib3
 
     try:
-        raw = response.read(_LIMIT + 1)
+        raw = response.read(limit + 1)
     except urllib3.exceptions.HTTPError as error:
         raise failed(registry, type(error).__name__) from None
-    if len(raw) > _LIMIT:
+    if len(raw) > limit:
         raise failed(registry, f"its list of referrers has more than {_LIMIT} bytes")
     return raw

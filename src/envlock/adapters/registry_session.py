@@ -105,7 +105,7 @@ class Session:
     ) -> urllib3.BaseHTTPResponse:
         home, asked, redirects = _origin(self.hosts.root(registry)), False, 0
         followed = (301, 302, 303, 307, 308) if method in ("GET", "HEAD") else (307, 308)
-        if not is_safe(url):
+        if not is_safe(url, home):
             raise failed(registry, "it names a place without TLS")
         while True:
             own = _origin(url) == home
@@ -121,12 +121,12 @@ class Session:
                 continue
             location = response.headers.get("Location")
             if location:
-                location = response.headers["Location"] = urljoin(url, location)
+                location = response.headers["Location"] = _joined(url, location)
             if response.status in followed and location:
                 _finish(response)
                 redirects += 1
                 url = location
-                if redirects > _REDIRECTS or not is_safe(url):
+                if redirects > _REDIRECTS or not is_safe(url, home):
                     raise failed(registry, "it redirects in circles, or to a place without TLS")
                 continue
             return response
@@ -153,6 +153,8 @@ class Session:
                     headers={"User-Agent": "envlock", "Accept-Encoding": "identity", **headers},
                     body=body() if callable(body) else body,
                     preload_content=False,
+                    # No coding was asked for, and one that is there all the same may inflate to any size.
+                    decode_content=False,
                     redirect=False,
                     retries=False,
                     timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S if body is None else _TAKE_S),
@@ -176,6 +178,14 @@ def _finish(response: urllib3.BaseHTTPResponse) -> None:
     if left is not None and left <= _LITTLE:
         response.drain_conn()
     response.close()
+
+
+def _joined(url: str, location: str) -> str:
+    """Return a place absolute; what is no URL stays as it is, and is refused where it is used."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
 
 
 def _origin(url: str) -> str:

@@ -65,7 +65,7 @@ class Tokens:
             ways = {challenge.scheme: challenge.parameters for challenge in challenges(offered)}
             credentials = self._credentials(registry)
             if "bearer" in ways:
-                header, actions = self._bearer(ways["bearer"], credentials, registry, scope), _actions(scope)
+                header, actions = self._bearer(ways["bearer"], credentials, registry, home, scope), _actions(scope)
             elif "basic" in ways and credentials is not None and not credentials.refreshes and is_safe(home):
                 header, actions = basic(credentials.user, credentials.secret), frozenset()  # for whatever is asked
             else:
@@ -77,12 +77,14 @@ class Tokens:
                 granted[actions] = header
             return header
 
-    def _bearer(self, parameters: Mapping[str, str], credentials: Credentials | None, registry: str, scope: str) -> str:
+    def _bearer(
+        self, parameters: Mapping[str, str], credentials: Credentials | None, registry: str, home: str, scope: str
+    ) -> str:
         """Ask the token server (distribution/spec/auth/token, oauth)."""
         import urllib3
 
         realm = parameters.get("realm", "")
-        if not is_safe(realm):
+        if not is_safe(realm, home):
             raise failed(registry, "it names a token server without TLS")
         service = [("service", parameters["service"])] if parameters.get("service") else []
         if credentials is not None and credentials.refreshes:
@@ -110,7 +112,7 @@ class Tokens:
             token = None
         finally:
             response.close()
-        if not isinstance(token, str) or not token.isprintable():
+        if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
             raise failed(registry, "its token server gave no token")
         return f"Bearer {token}"
 

@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from envlock.cli.cache import shrink
+from envlock.cli.cache import expect_limit, shrink
 from envlock.cli.inputs import look_at_inputs
-from envlock.cli.wiring import chosen, edges_of, manifest_here, relative, this_platform
-from envlock.errors import UsageError
+from envlock.cli.wiring import chosen, edges_of, environments, manifest_here, relative, this_platform
+from envlock.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from envlock.image.oci import Image
     from envlock.model.edges import Progress
     from envlock.model.lock import LockFile
+    from envlock.model.manifest import Manifest
     from envlock.model.reference import Reference
     from envlock.operations.making import Making
 
 _FORMS = "oci:DIR, docker-archive:FILE or engine"
+_NO_ANSWER = ("registry-failed", "registry-denied", "bad-docker-config", "credential-helper-failed", "offline")
+"""Why a registry cannot be asked whether it has an image, which then is built."""
 
 
 @click.command("build")
-@click.argument("envs", nargs=-1, metavar="[ENV]...")
+@click.argument("envs", nargs=-1, metavar="[ENV]...", shell_complete=environments)
 @click.option(
     "-o",
     "--output",
@@ -74,9 +77,12 @@ def command(
     manifest = manifest_here()
     names = envs or tuple(name for name in sorted(manifest.environments) if manifest.environments[name].image)
     names = chosen(manifest, names)
+    expect_limit()
     targets = [parse_output(text) for text in outputs]
     if len(names) > 1 and any(kind == "docker-archive" for kind, _ in targets):
         raise click.UsageError("One docker-archive holds one environment: name it.")
+    if len(names) > 1 and tags and targets:
+        raise click.UsageError("-t names one image: say of which environment.")
     edges = edges_of(ctx, manifest)
     rows = []
     for name in names:
@@ -90,8 +96,7 @@ def command(
             images, written = making.with_project(making.build(jobs=jobs, rebuild=rebuild), rebuild=rebuild), []
         if not as_json:
             print_images(name, images, "in the registry" if there else "built")
-        default = [("oci", str(manifest.folder / ".envlock" / "images" / name))]
-        for kind, where in [] if there else targets or default:
+        for kind, where in [] if there else targets or [own_layout(manifest, name)]:
             written.append(write_output(kind, where, images, name, tags, edges.progress))
         if not as_json:
             for place in written:
@@ -116,44 +121,62 @@ def _in_registry(making: Making) -> tuple[tuple[Image, ...], Reference] | None:
             return None
         images = making.with_project(image)
         registry = making.edges.registry()
-        if any(registry.find(repository.tagged(each.tag)) != each.index.descriptor.digest for each in images):
-            return None
+        for each in images:
+            found = registry.find(repository.tagged(each.tag))
+            if found is None:
+                return None
+            if found != each.index.descriptor.digest:
+                warn(f"{repository.tagged(each.tag)} names another image, {found}, so the image is built here")
+                return None
     except UsageError as error:
-        if error.reference not in ("registry-failed", "registry-denied", "offline"):
+        if error.reference not in _NO_ANSWER:
             raise
         if error.reference != "offline":
-            warn(f"the repository cannot be asked, so the image is built here ({error.found or error.what})")
+            warn(f"{repository.name} cannot be asked, so the image is built here ({error.found or error.what})")
         return None
     return images, repository.at(images[-1].index.descriptor.digest)
 
 
 def warn(text: str) -> None:
     """Say what a user should know, on stderr."""
-    click.secho(f"warning: {text}", fg="yellow", err=True)
+    click.secho(f"warning: {one_line(text)}", fg="yellow", err=True)
 
 
 def _row(name: str, lock_file: LockFile, images: Sequence[Image], written: list[str], *, built: bool) -> dict[str, Any]:
-    row = {
+    return {
         "env": name,
         "lock": f"sha256:{lock_file.digest}",
         "built": built,
-        **digests_of(images[0]),
+        **digests_of(images),
         "outputs": written,
     }
-    if len(images) > 1:
-        row["project"] = {"tag": images[-1].tag, **digests_of(images[-1])}
-    return row
 
 
-def digests_of(image: Image) -> dict[str, Any]:
-    """Return the digests of an image as --json shows them."""
+def digests_of(images: Sequence[Image]) -> dict[str, Any]:
+    """Return the digests of the lock's image, and of the project image where there is one, as --json shows them."""
+    image, *above = images
+    project = {"project": {"tag": above[-1].tag, **digests_of(above)}} if above else {}
     return {
         "index": image.index.descriptor.digest,
         "platforms": {
             str(one.platform): {"manifest": one.manifest.descriptor.digest, "image": one.image_id}
             for one in image.platforms
         },
+        **project,
     }
+
+
+def own_layout(manifest: Manifest, env: str) -> tuple[str, str]:
+    """Return where an image goes without an --output: a layout of the project's own, which git is told to ignore."""
+    folder = manifest.folder / ".envlock"
+    ignore = folder / ".gitignore"
+    try:
+        folder.mkdir(exist_ok=True)
+        if not ignore.exists():
+            ignore.write_text("*\n", "utf-8")
+    except OSError:
+        pass  # what writes the layout says why
+    return "oci", str(folder / "images" / env)
 
 
 def parse_output(text: str) -> tuple[str, str]:
@@ -191,7 +214,7 @@ def write_output(
         return f"oci:{relative(Path(where).absolute())}"
     names = [_with_tag(tag) for tag in tags] or [f"{env}:{image.tag}"]
     if kind == "docker-archive":
-        from envlock.adapters.engine import qualified
+        from envlock.adapters.engine_store import qualified
         from envlock.image.docker_archive import write_docker_archive
 
         architecture = this_platform().architecture
@@ -200,9 +223,10 @@ def write_output(
         write_docker_archive(Path(where), image, platform, {tag: qualified(tag) for tag in names}, progress=progress)
         return f"docker-archive:{where}"
     from envlock.adapters.engine import Engine
+    from envlock.adapters.engine_store import EngineStore
 
     with Engine() as engine:
-        engine.load(image, image.of(engine.platform), names, progress=progress)
+        EngineStore(engine).load(image, image.of(engine.platform), names, progress=progress)
     return f"engine: {', '.join(names)}"
 
 

@@ -29,7 +29,7 @@ _MEANINGS = {
 
 
 def _size(ctx: click.Context, parameter: click.Parameter, text: str | None) -> int | None:  # noqa: ARG001
-    from envlock.operations.cache import parse_size
+    from envlock.model.size import parse_size
 
     return None if text is None else parse_size(text)
 
@@ -55,16 +55,17 @@ def command(ctx: click.Context) -> None:
 def show(*, as_json: bool) -> None:
     """Say what the cache holds, by kind."""
     from envlock.adapters.cache import Cache
-    from envlock.operations.cache import KINDS, items, size_text
+    from envlock.model.size import size_text
+    from envlock.operations.cache_items import KINDS, items
 
-    root = Cache().root
+    root, limit = Cache().root, limit_of_made()
     found = items(root)
     kinds = {kind: [item for item in found if item.kind == kind] for kind in KINDS}
     if as_json:
         _print_json(
             directory=str(root),
             bytes=sum(item.size for item in found),
-            limit=limit_of_made(),
+            limit=limit,
             kinds={
                 kind: {
                     "items": len(own),
@@ -79,7 +80,6 @@ def show(*, as_json: bool) -> None:
     for kind, own in kinds.items():
         if own or kind != "leftovers":
             click.echo(f"  {kind:<9} {len(own):>6}  {size_text(sum(i.size for i in own)):>9}  {_MEANINGS[kind]}")
-    limit = limit_of_made()
     bound = "has no limit" if limit is None else f"stays below {size_text(limit)}"
     click.echo(f"What was made here or pulled {bound}.")
 
@@ -136,8 +136,8 @@ def prune(*, keep: int | None, older_than: float | None, everything: bool, as_js
     Without options, what ended processes left unfinished, and layers and roots beyond ENVLOCK_CACHE_SIZE.
     """
     from envlock.adapters.cache import Cache
+    from envlock.model.size import size_text
     from envlock.operations.cache import prune as prune_cache
-    from envlock.operations.cache import size_text
 
     cache = Cache()
     if keep is None and older_than is None and not everything:
@@ -160,18 +160,24 @@ def shrink(cache: Cache | None = None) -> Pruned:
     For the end of commands that make layers: what they used themselves stays.
     """
     from envlock.adapters.cache import Cache
-    from envlock.operations.cache import MADE
     from envlock.operations.cache import prune as prune_cache
+    from envlock.operations.cache_items import MADE
 
     return prune_cache(cache or Cache(), keep=limit_of_made(), kinds=MADE)
 
 
+def expect_limit() -> None:
+    """Raise UsageError (`bad-size`) before anything is made that `shrink` could not keep within its limit."""
+    if os.environ.get("ENVLOCK_CACHE_SIZE"):
+        limit_of_made()
+
+
 def limit_of_made() -> int | None:
     """Return the bytes that layers and roots may have together, None for no limit; UsageError (`bad-size`)."""
-    from envlock.operations.cache import parse_size
+    from envlock.model.size import parse_size
 
     text = os.environ.get("ENVLOCK_CACHE_SIZE") or LIMIT
-    return None if text.lower() == "none" else parse_size(text)
+    return None if text.lower() == "none" else parse_size(text, "ENVLOCK_CACHE_SIZE")
 
 
 def _moment(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from envlock.cli.wiring import edges_of
+from envlock.cli.wiring import edges_of, whole
 
 
 @click.command("copy")
@@ -16,8 +16,8 @@ from envlock.cli.wiring import edges_of
 def command(ctx: click.Context, source: str, target: str, *, no_referrers: bool, as_json: bool) -> None:
     """Copy any image, all of its platforms and what refers to it, with the digests that it has.
 
-    SRC and DST are references of images in registries, or OCI layouts: oci:DIR[:NAME]. Within one registry blobs are
-    mounted; nothing is kept on this machine on the way.
+    SRC and DST are references of images in registries, :TAG of the manifest's repository, or OCI layouts:
+    oci:DIR[:NAME]. Within one registry blobs are mounted; nothing is kept on this machine on the way.
     """
     import json
 
@@ -27,9 +27,8 @@ def command(ctx: click.Context, source: str, target: str, *, no_referrers: bool,
 
     edges = edges_of(ctx)
     registry = edges.registry()
-    copied = copy_image(
-        place_of(source, registry), place_of(target, registry), progress=edges.progress, referrers=not no_referrers
-    )
+    origin, destination = (place_of(whole(text), registry) for text in (source, target))
+    copied = copy_image(origin, destination, progress=edges.progress, referrers=not no_referrers)
     if as_json:
         import msgspec
 

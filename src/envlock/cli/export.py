@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from envlock.cli.wiring import manifest_here, only, relative
+from envlock.cli.wiring import environments, manifest_here, only, relative
 
 
 @click.command("export")
-@click.argument("env", required=False)
+@click.argument("env", required=False, shell_complete=environments)
 @click.option(
     "--format",
     "form",

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from envlock.cli.wiring import chosen, edges_of, manifest_here, relative
+from envlock.cli.wiring import chosen, edges_of, environments, manifest_here, relative
+from envlock.errors import one_line
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command("fetch")
-@click.argument("envs", nargs=-1, metavar="[ENV]...")
+@click.argument("envs", nargs=-1, metavar="[ENV]...", shell_complete=environments)
 @click.option("--to", type=_FOLDER, metavar="DIR", help="Also copy everything to a folder, for an air gap.")
 @click.option(
     "--from",
@@ -65,7 +66,7 @@ def command(
     rows = []
 
     def warn(text: str) -> None:
-        click.secho(f"warning: {text}", fg="yellow", err=True)
+        click.secho(f"warning: {one_line(text)}", fg="yellow", err=True)
 
     for name in chosen(manifest, envs):
         path = manifest.lock_path(name)

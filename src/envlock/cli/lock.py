@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envlock.cli.console import style_of, width
-from envlock.cli.wiring import chosen, edges_of, manifest_here, relative
+from envlock.cli.wiring import chosen, edges_of, environments, manifest_here, relative
+from envlock.errors import one_line, printable
 
 if TYPE_CHECKING:
     from envlock.model.change import Change
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("lock")
-@click.argument("envs", nargs=-1, metavar="[ENV]...")
+@click.argument("envs", nargs=-1, metavar="[ENV]...", shell_complete=environments)
 @click.option(
     "--check", is_flag=True, help="Only ask, offline, whether the lock still follows from its inputs (1 if not)."
 )
@@ -136,9 +137,9 @@ def lock_one(
     kept = pins or (previous.lock if previous else None)
     locked = lock_environment(manifest, name, previous=kept, upgrade=wanted, edges=edges, dry_run=dry_run)
     for note in locked.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {printable(note)}", err=True)
     for warning in warnings_of(manifest, name, edges.now):
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
+        click.secho(f"warning: {one_line(warning)}", fg="yellow", err=True)
     if previous is not None and pins is None:
         refuse_lost_pins(wanted, previous.lock, locked.lock)
     written = parse_lock(write_lock(locked.lock), str(path))

@@ -110,7 +110,9 @@ def main() -> NoReturn:
     except OSError as error:
         full = error.errno == errno.ENOSPC
         what = "The disk is full." if full else f"{error.strerror or error}."
-        _say(EnvlockError("disk-full" if full else "io-error", what, where=str(error.filename or "")))
+        hint = "Make room; `envlock cache prune` does it in the cache, and ENVLOCK_CACHE_DIR puts it elsewhere."
+        where = str(error.filename or "")
+        _say(EnvlockError("disk-full" if full else "io-error", what, where=where, hint=hint if full else ""))
         code = 2
     except Exception as error:
         if os.environ.get("ENVLOCK_DEBUG"):

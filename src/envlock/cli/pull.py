@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import click
 
-from envlock.cli.build import digests_of, parse_output, print_images, warn, write_output
-from envlock.cli.cache import shrink
-from envlock.cli.wiring import edges_of, manifest_here, only
-from envlock.errors import UsageError
+from envlock.cli.build import digests_of, own_layout, parse_output, print_images, warn, write_output
+from envlock.cli.cache import expect_limit, shrink
+from envlock.cli.wiring import edges_of, environments, manifest_here, only
 
 
 @click.command("pull")
-@click.argument("env", required=False, metavar="[ENV]")
+@click.argument("env", required=False, metavar="[ENV]", shell_complete=environments)
 @click.option(
     "-t",
     "--tag",
@@ -30,31 +29,34 @@ from envlock.errors import UsageError
 @click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the result as JSON.")
 @click.pass_context
 def command(ctx: click.Context, env: str | None, *, tag: str | None, outputs: tuple[str, ...], as_json: bool) -> None:
-    """Bring the image of a lock from its registry: the lock says which, whatever a tag names by now."""
+    """Bring the image of a lock from its registry: the lock says which, whatever a tag names by now.
+
+    With `include` in the manifest, the project image too: made here, above what was pulled, of the files that are here.
+    """
     import json
 
     from envlock.formats.pylock import read_lock
-    from envlock.operations.pull import pull_image
+    from envlock.operations.making import Making
     from envlock.operations.references import destinations
 
     manifest = manifest_here()
     name = only(manifest, env)
+    expect_limit()
     targets = [parse_output(text) for text in outputs]
     (destination,) = destinations(manifest, name, () if tag is None else (tag,))
-    if manifest.environment(name).image is None:
-        raise UsageError("no-image", f"Environment {name!r} has no image.")
     edges = edges_of(ctx, manifest)
-    path = manifest.lock_path(name)
-    lock_file = read_lock(path)
+    lock_file = read_lock(manifest.lock_path(name))
+    making = Making(manifest=manifest, name=name, lock_file=lock_file, edges=edges, warn=warn)
     asked = destination.tags[0] if destination.tags else None
-    image = pull_image(lock_file, destination.repository, asked, sums=manifest.sums_path, edges=edges, warn=warn)
+    images = making.pulled(destination.repository, asked)
+    image = images[-1]
     reference = f"{destination.repository.tagged(asked or image.tag)}"
     if not as_json:
-        print_images(name, [image], "pulled")
+        print_images(name, images, "pulled")
     written = []
-    for kind, where in targets or [("oci", str(manifest.folder / ".envlock" / "images" / name))]:
+    for kind, where in targets or [own_layout(manifest, name)]:
         names = [asked or image.tag] if kind == "oci" else [reference]
-        written.append(write_output(kind, where, [image], name, names, edges.progress))
+        written.append(write_output(kind, where, images, name, names, edges.progress))
         if not as_json:
             click.echo(f"  {'written':<15} {written[-1]}")
     shrink()
@@ -62,7 +64,7 @@ def command(ctx: click.Context, env: str | None, *, tag: str | None, outputs: tu
         row = {
             "env": name,
             "lock": f"sha256:{lock_file.digest}",
-            **digests_of(image),
+            **digests_of(images),
             "reference": f"{reference}@{image.index.descriptor.digest}",
             "outputs": written,
         }

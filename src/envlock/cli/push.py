@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envlock.cli.build import digests_of, print_images, warn
-from envlock.cli.cache import shrink
+from envlock.cli.cache import expect_limit, shrink
 from envlock.cli.inputs import look_at_inputs
-from envlock.cli.wiring import chosen, edges_of, manifest_here
+from envlock.cli.wiring import chosen, edges_of, environments, manifest_here
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command("push")
-@click.argument("envs", nargs=-1, metavar="[ENV]...")
+@click.argument("envs", nargs=-1, metavar="[ENV]...", shell_complete=environments)
 @click.option(
     "-t",
     "--tag",
@@ -78,6 +78,7 @@ def command(
         SshKeygen().expect(key)  # before anything is built
     manifest = manifest_here()
     names = chosen(manifest, envs or _with_repository(manifest))
+    expect_limit()
     if len(names) > 1 and tags:
         raise click.UsageError("-t names one image: say of which environment.")
     wanted = {name: destinations(manifest, name, tags) for name in names}
@@ -172,11 +173,15 @@ class _Pushing:
     def provenance(self, image: Image, key: str | None) -> Attestation:
         """Return the statement of lock and commit, signed where there is a key."""
         from envlock.adapters.git_sources import source_of
+        from envlock.model.observation import Unknown
         from envlock.operations.attest import provenance, signed
 
         making = self._making
         files = self._project_files() if image.source else []
         source = source_of(making.manifest.lock_path(making.name), [making.manifest.path, *files])
+        if isinstance(source, Unknown):
+            why = f"{source.reason.rstrip('.')}{f' ({source.hint})' if source.hint else ''}"
+            click.echo(f"note: the provenance names no commit: {why}", err=True)
         statement = provenance(image, making.lock_file, source)
         if key is None:
             return statement
@@ -215,7 +220,7 @@ def _row(name: str, published: Published, attached: tuple[Attached, ...]) -> dic
         "env": name,
         "lock": f"sha256:{image.lock_digest}",
         "repository": published.repository.name,
-        **digests_of(image),
+        **digests_of([image]),
         "source": f"sha256:{image.source}" if image.source else None,
         "references": list(published.references),
         "moved": {each.tag: each.before for each in published.tags if each.before},

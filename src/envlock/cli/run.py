@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from envlock.cli.inputs import look_at_inputs
-from envlock.cli.wiring import edges_of, manifest_here, only, this_platform
+from envlock.cli.wiring import edges_of, environments, manifest_here, only, this_platform
+from envlock.errors import one_line
 
 if TYPE_CHECKING:
     from envlock.model.container import Gpus
@@ -37,7 +38,7 @@ _ARGV = "envlock.cli.run.argv"
 
 
 @click.command("run", cls=_BeforeCommand, options_metavar="[OPTIONS]")
-@click.argument("env", required=False, metavar="[ENV] -- CMD [ARG]...")
+@click.argument("env", required=False, metavar="[ENV] -- CMD [ARG]...", shell_complete=environments)
 @click.option("--venv", type=click.Path(path_type=Path), help="Where; .venv, or .venv-ENV where there are several.")
 @click.option("--locked", is_flag=True, help="Fail (1) where the lock is stale, or the venv is not what is locked.")
 @click.option("--frozen", is_flag=True, help="Look neither at the manifest's inputs nor at what is installed.")
@@ -125,10 +126,11 @@ def _in_container(
 ) -> int:
     from envlock.adapters.containers import run_container
     from envlock.adapters.engine import Engine
+    from envlock.adapters.engine_store import EngineStore
     from envlock.model.container import parse_mount
     from envlock.model.platform import Platform
     from envlock.operations.references import neighbours
-    from envlock.operations.run import container_for, engine_image
+    from envlock.operations.run_image import container_for, engine_image
 
     options = ctx.params
     asked: Gpus | None = None if options["gpus"] is None else "required" if options["gpus"] else "none"
@@ -139,7 +141,7 @@ def _in_container(
             folder=manifest.lock_path(lock_file.lock.env).parent,
             sums=manifest.sums_path,
             edges=edges_of(ctx, manifest),
-            store=engine,
+            store=EngineStore(engine),
             warn=lambda text: _warn(ctx, text),
             repositories=neighbours(manifest, lock_file.lock.env, lock_file.lock),
             platform=None if options["platform"] is None else Platform.parse(options["platform"]),
@@ -161,4 +163,4 @@ def _in_container(
 
 def _warn(ctx: click.Context, text: str) -> None:
     if not ctx.obj["quiet"]:
-        click.secho(f"warning: {text}", fg="yellow", err=True)
+        click.secho(f"warning: {one_line(text)}", fg="yellow", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envlock.cli.inputs import look_at_inputs
-from envlock.cli.wiring import edges_of, manifest_here, only, relative, this_platform
+from envlock.cli.wiring import edges_of, environments, manifest_here, only, relative, this_platform
 
 if TYPE_CHECKING:
     from envlock.operations.sync_check import PendingChange
@@ -17,7 +17,7 @@ _SIGNS = {"install": "+", "replace": "~", "reinstall": "=", "remove": "-"}
 
 
 @click.command("sync")
-@click.argument("env", required=False)
+@click.argument("env", required=False, shell_complete=environments)
 @click.option("--venv", type=click.Path(path_type=Path), help="Where; .venv, or .venv-ENV where there are several.")
 @click.option("--python", metavar="PATH", help="The interpreter to make it with; found by version otherwise.")
 @click.option("--check", is_flag=True, help="Touch nothing: say what would change (1 if anything).")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from envlock.cli.wiring import edges_of
+from envlock.cli.wiring import edges_of, whole
 
 
 @click.command("tag")
@@ -15,15 +15,15 @@ from envlock.cli.wiring import edges_of
 def command(ctx: click.Context, reference: str, tags: tuple[str, ...], *, as_json: bool) -> None:
     """Give an image in a registry more tags; no layer is pulled or sent.
 
-    REF is a reference with a tag or a digest, NEWTAG a tag in the same repository.
+    REF is a reference with a tag or a digest, or :TAG for the manifest's repository; NEWTAG a tag in the same one.
     """
     import json
 
-    from envlock.model.reference import Reference
     from envlock.operations.copy import tag_image
+    from envlock.operations.places import in_registry
     from envlock.operations.references import tag_of
 
-    parsed = Reference.parse(reference)
+    parsed = in_registry(whole(reference))
     names = tuple(dict.fromkeys(tag_of(text) for text in tags))
     digest, given = tag_image(parsed, names, edges_of(ctx).registry())
     references = [f"{parsed.tagged(each.tag)}@{digest}" for each in given]

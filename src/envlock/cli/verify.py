@@ -10,7 +10,7 @@ import click
 
 from envlock.cli.console import style_of, width
 from envlock.cli.inputs import look_at_inputs
-from envlock.cli.wiring import edges_of, manifest_here, only, relative
+from envlock.cli.wiring import edges_of, environments, manifest_here, only, relative
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("verify")
-@click.argument("env", required=False)
+@click.argument("env", required=False, shell_complete=environments)
 @click.option("--python", "python", type=click.Path(path_type=Path), metavar="PATH", help="An interpreter, or a venv.")
 @click.option("--image", metavar="REF", help="An image layout, oci:DIR or oci:DIR:TAG; it is neither run nor pulled.")
 @click.option("--full/--quick", default=False, help="Every byte of every file, or metadata and sizes (default).")

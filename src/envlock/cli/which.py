@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envlock.cli.console import style_of
-from envlock.cli.wiring import edges_of, manifest_here
+from envlock.cli.wiring import edges_of, manifest_here, whole
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, reference: str, *, allowed_signers: Path | None, as_json: bool) -> int:
     """Say which lock, environment and commit an image is of.
 
-    REF is a reference of a registry, oci:DIR[:NAME], or engine:NAME. Nothing of the image's files is fetched; `verify`
-    proves what is in them.
+    REF is a reference of a registry, :TAG of the manifest's repository, oci:DIR[:NAME], or engine:NAME. Nothing of the
+    image's files is fetched; `verify` proves what is in them.
 
     Exit codes: 0, 2 for an image that is not of envlock, 3 where a signature was asked for and there is none, 4 where
     statements or signatures contradict the image.
@@ -41,7 +41,7 @@ def command(ctx: click.Context, reference: str, *, allowed_signers: Path | None,
     from envlock.operations.which import beside_project
     from envlock.report.origin import origin_json, origin_text
 
-    manifest = _manifest()
+    manifest, reference = _manifest(), whole(reference)
     origin = _origin(ctx, reference, _trust(allowed_signers), manifest)
     if manifest is not None:
         origin = beside_project(origin, manifest, _history(manifest))
@@ -53,8 +53,7 @@ def command(ctx: click.Context, reference: str, *, allowed_signers: Path | None,
 
 
 def _origin(ctx: click.Context, reference: str, trust: Trust, manifest: Manifest | None) -> Origin:
-    from envlock.model.reference import Reference
-    from envlock.operations.places import place_of
+    from envlock.operations.places import in_registry, place_of
     from envlock.operations.which import which_by_labels, which_in, which_in_registry
 
     if reference.startswith("engine:"):
@@ -65,7 +64,7 @@ def _origin(ctx: click.Context, reference: str, trust: Trust, manifest: Manifest
     registry = edges_of(ctx, manifest).registry()
     if reference.startswith("oci:"):
         return which_in(place_of(reference, registry), reference, trust)
-    return which_in_registry(registry, Reference.parse(reference), trust)
+    return which_in_registry(registry, in_registry(reference), trust)
 
 
 def _trust(allowed: Path | None) -> Trust:

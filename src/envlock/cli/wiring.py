@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,11 +55,17 @@ def wire(
     from envlock.operations.edges import Edges
 
     @functools.cache
-    def registry() -> Registry:  # one session: its tokens and connections serve a whole command
+    def session() -> Registry:
         from envlock.adapters.registry import OciRegistry
         from envlock.adapters.registry_session import Session
 
         return OciRegistry(Session(offline=offline))
+
+    opening = threading.Lock()
+
+    def registry() -> Registry:  # one for all threads: its tokens and connections serve a whole command
+        with opening:
+            return session()
 
     def engine() -> Sandbox:
         from envlock.adapters.engine import Engine
@@ -130,6 +137,34 @@ def only(manifest: Manifest, name: str | None) -> str:
     raise UsageError(
         "which-env", "The manifest has several environments.", expected="one of: " + ", ".join(names), hint="Name one."
     )
+
+
+def whole(reference: str) -> str:
+    """Return a reference; ``:TAG`` is one in the repository that the manifest names."""
+    if not reference.startswith(":"):
+        return reference
+    from envlock.operations.references import repository_of
+
+    manifest = manifest_here()
+    found = {each.name for name in manifest.environments if (each := repository_of(manifest, name))}
+    if len(found) == 1:
+        return found.pop() + reference
+    raise UsageError(
+        "several-repositories" if found else "no-repository",
+        f"The manifest names {'several repositories' if found else 'no repository'}, so a tag alone names no image.",
+        where=manifest.path.name,
+        expected="one of: " + ", ".join(f"{name}{reference}" for name in sorted(found)) if found else "",
+        found=reference,
+        hint="Give a whole reference.",
+    )
+
+
+def environments(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """Return the environments that a shell may complete a word to."""
+    try:
+        return [name for name in sorted(manifest_here().environments) if name.startswith(incomplete)]
+    except UsageError:
+        return []
 
 
 def relative(path: Path) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Protocol, cast
 
 from envlock.errors import IntegrityError
-from envlock.formats.tar import Entry, Kind
+from envlock.formats.tar import Entry, Kind, entry_of
 from envlock.formats.zstd import unzstd
 
 _MAGIC = b"!<arch>\n"
@@ -66,15 +66,7 @@ def data_members(path: Path) -> Iterator[tuple[Entry, Content | None]]:
             link = _safe(member.linkname) if kind == "hardlink" else member.linkname if kind == "symlink" else ""
             if kind in ("hardlink", "symlink") and not link:
                 raise ValueError(f"{name!r} is a link to nothing")
-            entry = Entry(
-                path=name,
-                kind=kind,
-                mode=0o777 if kind == "symlink" else member.mode & 0o7777,
-                uid=member.uid,
-                gid=member.gid,
-                size=member.size if kind == "file" else 0,
-                link=link,
-            )
+            entry = entry_of(member, name, kind, link)
             yield entry, _Checked(cast("Content", archive.extractfile(member)), path) if kind == "file" else None
 
 

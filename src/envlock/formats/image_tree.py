@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 _WHITEOUT = ".wh."
@@ -35,16 +35,19 @@ def merged(layers: Iterable[Iterable[tuple[str, _Node]]]) -> dict[str, _Node]:
     tree: dict[str, _Node] = {}
     for nodes in layers:
         own: dict[str, _Node] = {}
+        emptied: set[str] = set()
         for path, node in nodes:
             folder, name = posixpath.split(path)
             if name == _OPAQUE:
-                _remove_below(tree, folder)
+                emptied.add(folder)
             elif name.startswith(_WHITEOUT):
                 hidden = posixpath.join(folder, name[len(_WHITEOUT) :])
                 tree.pop(hidden, None)
-                _remove_below(tree, hidden)
+                emptied.add(hidden)
             else:
                 own[path] = node
+        if emptied:  # in one pass: a layer may have as many whiteouts as the ones below it have files
+            tree = {path: node for path, node in tree.items() if emptied.isdisjoint(_above(path))}
         for path, node in own.items():
             before = tree.get(path)
             if before is not None and before.kind == "dir" and node.kind != "dir":
@@ -78,6 +81,13 @@ def resolved(tree: Mapping[str, Node], path: str) -> str:
             continue
         done = here
     return done or "/"
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield the folders that a path is in."""
+    while path not in ("/", ""):
+        path = posixpath.dirname(path)
+        yield path
 
 
 def _remove_below(tree: dict[str, _Node], folder: str) -> None:

@@ -160,5 +160,12 @@ def _source(git: Resource, lock_path: str) -> Source:
         dirty=flags["dirty"],
         lock_committed=flags["lockCommitted"],
         tree_dirty=flags["workTreeDirty"],
-        lock_path=lock_path,
+        lock_path=_printable(lock_path),
     )
+
+
+def _printable(path: str) -> str:
+    """Return a path that git can be asked for, and that cannot be taken for more than one."""
+    if not path.isprintable():
+        raise ValueError(f"{path!r} is no path of a lock")
+    return path

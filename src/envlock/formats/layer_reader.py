@@ -19,6 +19,8 @@ from envlock.formats.zstd import is_zstd, unzstd
 
 _MAX_EXTENDED = 1 << 20
 """Longest PAX or GNU extension that is read; real ones hold a path."""
+_LONGEST_PATH = 4096
+"""Characters of a path or a link's target: no Linux can unpack a longer one (PATH_MAX)."""
 _KINDS: dict[bytes, Kind] = {b"0": "file", b"\0": "file", b"7": "file", b"1": "hardlink", b"2": "symlink", b"5": "dir"}
 _OTHERS = b"346"
 _GZIP = b"\x1f\x8b"
@@ -64,7 +66,10 @@ class _Archive:
         self._waiting = memoryview(b"")
 
     def entries(self) -> Iterator[tuple[Entry, Iterator[bytes]]]:
-        extended: dict[str, str] = {}
+        # Where headers contradict each other, what Engines take counts (Go's archive/tar): of several of PAX the last,
+        # GNU's names before those of PAX, and PAX records without a value not at all.
+        pax: dict[str, str] = {}
+        gnu: dict[str, str] = {}
         while (block := self._block()) is not None:
             kind = block[156:157]
             if kind in (b"x", b"g", b"L", b"K"):
@@ -74,12 +79,12 @@ class _Archive:
                 body = self._exactly(size)
                 self._exactly(-size % BLOCK)
                 if kind == b"x":
-                    extended |= self._records(body)
-                elif kind != b"g":
-                    extended["path" if kind == b"L" else "linkpath"] = _text(body.split(b"\0", 1)[0])
+                    pax = self._records(body)
+                elif kind != b"g" and (name := _text(body.split(b"\0", 1)[0])):
+                    gnu["path" if kind == b"L" else "linkpath"] = name
                 continue
-            entry = self._entry(block, extended)
-            extended = {}
+            entry = self._entry(block, pax | gnu)
+            pax, gnu = {}, {}
             rest = [entry.size]
             yield entry, self._body(rest)
             for _ in self._body(rest):
@@ -99,8 +104,12 @@ class _Archive:
         name = _text(block[:100].split(b"\0", 1)[0])
         prefix = _text(block[345:500].split(b"\0", 1)[0]) if block[257:263] == b"ustar\0" else ""
         path = extended.get("path", f"{prefix}/{name}" if prefix else name)
-        if kind == "file" and path.endswith("/"):
+        if block[156:157] == b"\0" and path.endswith("/"):  # before ustar; of type 0 it is a file, with its bytes
             kind = "dir"
+
+        link = extended.get("linkpath", _text(block[157:257].split(b"\0", 1)[0])) if "link" in kind else ""
+        if (longest := max(len(path), len(link))) > _LONGEST_PATH:
+            self._refuse(f"has a path of {longest} characters")
 
         def number(name: str, field: bytes) -> int:
             return self._decimal(extended[name]) if name in extended else self._number(field)
@@ -112,7 +121,7 @@ class _Archive:
             uid=number("uid", block[108:116]),
             gid=number("gid", block[116:124]),
             size=number("size", block[124:136]) if kind == "file" else 0,
-            link=extended.get("linkpath", _text(block[157:257].split(b"\0", 1)[0])) if "link" in kind else "",
+            link=link,
         )
 
     def _plain_path(self, path: str) -> str:
@@ -132,7 +141,8 @@ class _Archive:
             key, equals, value = body[space + 1 : end - 1].partition(b"=")
             if not equals or body[end - 1 : end] != b"\n":
                 self._refuse("has a PAX record that cannot be read")
-            records[_text(key)] = _text(value)
+            if value:
+                records[_text(key)] = _text(value)
             at = end
         return records
 

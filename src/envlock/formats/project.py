@@ -6,7 +6,6 @@ A project image is proven by taking its layer away again: what is left has to be
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,7 +16,8 @@ from envlock.formats.oci import CONFIG, LAYER, Descriptor, canonical_json, descr
 LABEL_SOURCE = "dev.envlock.source.digest"
 """sha256 of the tree, see `tree_digest`."""
 _SEPARATOR = "\x1f"
-_WORKDIR = re.compile(r"\bWORKDIR\s+(\S+)")
+_IN_PLACE_OF = ", in place of WORKDIR "
+"""In the layer's history, before the working folder that the environment image has of its base."""
 _Json = dict[str, Any]
 
 
@@ -47,15 +47,19 @@ def tree_digest(rows: Iterable[tuple[str, str, str]], destination: str) -> str:
 def with_project(manifest: bytes, config: bytes, layer: ProjectLayer) -> tuple[bytes, bytes]:
     """Return an environment image's manifest and configuration with a project layer on top, as canonical JSON.
 
-    Nothing else of the documents is read or changed, whatever a base brought into them.
+    Nothing else of the documents is read or changed, whatever a base brought into them. The one value that is replaced,
+    another working folder, is kept in the layer's history: nothing else may tell it.
     """
     labels = {LABEL_SOURCE: layer.source}
     settings = msgspec.json.decode(config, type=_Json)
     execution = settings.get("config") or {}
+    history = layer.history
+    if (before := execution.get("WorkingDir")) not in (None, layer.destination):
+        history = history | {"comment": f"{history.get('comment', '')}{_IN_PLACE_OF}{before}"}
     execution |= {"WorkingDir": layer.destination, "Labels": (execution.get("Labels") or {}) | labels}
     settings["config"] = execution
     settings["rootfs"]["diff_ids"].append(layer.diff_id)
-    settings["history"] = [*settings.get("history", ()), layer.history]
+    settings["history"] = [*settings.get("history", ()), history]
     raw_config = canonical_json(settings)
     document = msgspec.json.decode(manifest, type=_Json)
     document["config"] = msgspec.to_builtins(describe(raw_config, CONFIG))
@@ -68,8 +72,8 @@ def with_project(manifest: bytes, config: bytes, layer: ProjectLayer) -> tuple[b
 def environments_below(manifest: bytes, config: bytes) -> Iterator[str]:
     """Yield the digests of the image manifests that `with_project` may have made these documents of.
 
-    It is one for each working folder that the environment image may have had: this one, none, or one of its history,
-    where a base set it. Nothing is yielded for documents that it did not make.
+    It is one for each working folder that the environment image may have had: the one that the layer's history says,
+    or else this one or none. Nothing is yielded for documents that it did not make.
     """
     try:
         settings = msgspec.json.decode(config, type=_Json)
@@ -77,13 +81,12 @@ def environments_below(manifest: bytes, config: bytes) -> Iterator[str]:
         execution = settings["config"]
         del execution["Labels"][LABEL_SOURCE], document["annotations"][LABEL_SOURCE]
         settings["rootfs"]["diff_ids"].pop()
-        settings["history"].pop()
+        _, replaced, said = str(settings["history"].pop().get("comment", "")).partition(_IN_PLACE_OF)
         document["layers"].pop()
         destination = execution.pop("WorkingDir")
-        said = " ".join(str(row.get("created_by", "")) for row in settings["history"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
         return
-    for workdir in dict.fromkeys((destination, None, *_WORKDIR.findall(said))):
+    for workdir in (said,) if replaced else (destination, None):
         before = execution | ({} if workdir is None else {"WorkingDir": workdir})
         document["config"] = msgspec.to_builtins(describe(canonical_json(settings | {"config": before}), CONFIG))
         yield digest_of(canonical_json(document))

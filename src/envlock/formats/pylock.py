@@ -83,6 +83,8 @@ def write_lock(lock: Lock) -> bytes:
     lines = [HEADER, 'lock-version = "1.0"']
     lines += _array("environments", [_string(platform.marker) for platform in lock.platforms])
     lines += [f"requires-python = {_string(f'=={lock.python}.*')}", 'created-by = "envlock"']
+    if not lock.packages:
+        lines.append("packages = []")  # which PEP 751 requires
     for package in lock.packages:
         lines += ["", "[[packages]]", *_package(package)]
     lines += ["", *_table(lock)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from tarfile import TarInfo
 
 Kind = Literal["file", "dir", "symlink", "hardlink", "other"]
 
@@ -26,6 +29,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     gid: int = 0
     size: int = 0
     link: str = ""
+
+
+def entry_of(member: TarInfo, path: str, kind: Kind, link: str = "") -> Entry:
+    """Return a member that the standard library read, under the path and kind that its reader found good."""
+    return Entry(
+        path=path,
+        kind=kind,
+        mode=0o777 if kind == "symlink" else member.mode & 0o7777,
+        uid=member.uid,
+        gid=member.gid,
+        size=member.size if kind == "file" else 0,
+        link=link,
+    )
 
 
 Body = Callable[[], Iterator[bytes]]

@@ -33,7 +33,10 @@ _THREADS = 2
 _KEPT = (
     "etc/*",
     "usr/local/share/ca-certificates/*",
+    "usr/share/base-files/nsswitch.conf",
     "usr/share/ca-certificates/*",
+    "usr/share/debianutils/shells",
+    "usr/share/libc-bin/nsswitch.conf",
     "usr/share/mime/packages/*",
     "var/lib/dpkg/alternatives/*",
     "var/lib/dpkg/info/*.list",
@@ -141,8 +144,8 @@ class BaseTree(Tree):
     def _is_own_setting(self, path: str, package: str) -> bool:
         """Tell whether the image has a settings file other than the package's older version brought it."""
         node = self._nodes.get(self.canonical(path.lstrip("/")))
-        if node is None or node.owner != BASE or node.kind != "file":
-            return False
+        if node is None or node.owner != BASE or node.kind != "file" or node.offset == _LEFT_OUT:
+            return False  # settings are in /etc (Debian policy, 10.7.2); elsewhere the package's are taken
         found = hashlib.md5(self.read(path), usedforsecurity=False).hexdigest()
         status = self.read("var/lib/dpkg/status").decode("utf-8", "replace") if "var/lib/dpkg/status" in self else ""
         stanza = next((each for each in status.split("\n\n") if each.lstrip().startswith(f"Package: {package}\n")), "")

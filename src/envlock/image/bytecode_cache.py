@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated
 
 import msgspec
 
@@ -36,9 +36,14 @@ class _Index(msgspec.Struct, frozen=True):
     """The first line of an entry."""
 
     sha256: str
-    """Of all that follows the line."""
-    files: list[tuple[str, int]]
+    """Of the files, and of all that follows the line."""
+    files: list[tuple[str, Annotated[int, msgspec.Meta(ge=0)]]]
     """Path and size of each."""
+
+    @property
+    def begun(self) -> hashlib._Hash:
+        """What the bytes that follow the line are hashed with."""
+        return _begun(self.files)
 
 
 class BytecodeCache:
@@ -73,7 +78,7 @@ class BytecodeCache:
             os.utime(self._root / key)  # used now, for what is removed first
             with (self._root / key).open("rb") as file:
                 index = msgspec.json.decode(file.readline(), type=_Index)
-                found = hashlib.sha256()
+                found = index.begun
                 while chunk := file.read(_READ):
                     found.update(chunk)
                     into.write(chunk)
@@ -90,10 +95,11 @@ class BytecodeCache:
         if not compiled:
             return
         begin, end = compiled[0].offset, compiled[-1].offset + compiled[-1].size
-        total = hashlib.sha256()
+        files = [(each.path, each.size) for each in compiled]
+        total = _begun(files)
         for chunk in _chunks(spool, begin, end):
             total.update(chunk)
-        index = {"files": [(each.path, each.size) for each in compiled], "sha256": total.hexdigest()}
+        index = {"files": files, "sha256": total.hexdigest()}
 
         def fill(part: Path) -> None:
             with part.open("wb") as file:
@@ -111,10 +117,10 @@ class BytecodeCache:
 
 def is_whole(path: Path) -> bool:
     """Hash an entry; also true of one that is gone."""
-    found = hashlib.sha256()
     try:
         with path.open("rb") as file:
             index = msgspec.json.decode(file.readline(), type=_Index)
+            found = index.begun
             while chunk := file.read(_READ):
                 found.update(chunk)
     except FileNotFoundError:
@@ -122,6 +128,10 @@ def is_whole(path: Path) -> bool:
     except (OSError, msgspec.DecodeError):
         return False
     return found.hexdigest() == index.sha256
+
+
+def _begun(files: Sequence[tuple[str, int]]) -> hashlib._Hash:
+    return hashlib.sha256(canonical_json(files))
 
 
 def _laid_out(files: Iterable[tuple[str, int]], start: int) -> list[Compiled]:

@@ -6,12 +6,14 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
 
 from envlock.errors import UsageError
 from envlock.formats.beside import beside
+from envlock.formats.exclusive import held_if_free
 from envlock.formats.sha256 import file_sha256
 from envlock.image.layer import Layer
 from envlock.model.edges import Task
@@ -65,21 +67,9 @@ class LayerCache:
         (self._root / key / "layer.json").unlink(missing_ok=True)
         shutil.rmtree(self._root / key, ignore_errors=True)
 
-    @contextlib.contextmanager
-    def held_if_free(self, key: str) -> Iterator[bool]:
+    def held_if_free(self, key: str) -> AbstractContextManager[bool]:
         """Hold a key if nobody else does; tells whether it is held."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self._root / f"{key}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        return held_if_free(self._root / f"{key}.lock")
 
     @contextlib.contextmanager
     def held(self, key: str, task: Task) -> Iterator[None]:

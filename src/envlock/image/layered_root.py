@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from envlock.errors import IntegrityError
 from envlock.formats.image_tree import resolved
 from envlock.formats.tar import Entry
-from envlock.image.root import KEPT, remove
+from envlock.image.root import KEPT, made_beside
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
+_DEEPEST = 256
+"""Folders in folders; Python removes no tree of many more."""
 
 LayerEntries = Iterable[tuple[Entry, Iterator[bytes]]]
 """What `formats.layer_reader.read_layer` yields."""
@@ -28,19 +29,14 @@ def unpack_layers(layers: Iterable[LayerEntries], destination: Path) -> None:
     by its owner. Where another process finished the same folder first, its one stays.
     Raises IntegrityError (`bad-layer`), what the layers raise, and OSError as it comes.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
-    try:
+
+    def fill(staging: Path) -> None:
         tree = _Tree(staging)
         for layer in layers:
             tree.apply(layer)
         tree.close()
-        staging.rename(destination)
-    except BaseException as error:
-        remove(staging)
-        if isinstance(error, OSError) and destination.is_dir():
-            return
-        raise
+
+    made_beside(destination, fill)
 
 
 class _Tree:
@@ -62,6 +58,8 @@ class _Tree:
             folder, _, name = entry.path.rpartition("/")
             parent = resolved(self._entries, f"/{folder}")
             place = f"{parent.rstrip('/')}/{name}"
+            if place.count("/") > _DEEPEST:
+                raise _bad(f"folders in folders, {place.count('/')} deep", f"{place[:80]}…")
             if name == _OPAQUE:
                 self._hide_below(parent)
             elif name.startswith(_WHITEOUT):
@@ -118,11 +116,12 @@ class _Tree:
 
     def _make_folders(self, path: str) -> None:
         """Make a folder that no layer lists, and those above it."""
-        if path in ("/", "") or self._kind(path) == "dir":
-            return
-        above = path.rpartition("/")[0]
-        self._make_folders(above)
-        self._put(path, Entry(path=path.lstrip("/"), kind="dir", mode=0o755), iter(()))
+        missing = []
+        while path not in ("/", "") and self._kind(path) != "dir":
+            missing.append(path)
+            path = path.rpartition("/")[0]
+        for each in reversed(missing):
+            self._put(each, Entry(path=each.lstrip("/"), kind="dir", mode=0o755), iter(()))
 
     def _kind(self, path: str) -> str | None:
         entry = self._entries.get(path)

@@ -106,7 +106,7 @@ def platform_image(
     sets are carried on.
     """
     labels = annotations_of(lock_file)
-    config = _blob(
+    config = blob_of(
         CONFIG,
         Config(
             architecture=platform.architecture,
@@ -118,7 +118,7 @@ def platform_image(
         ),
     )
     annotations = labels | _base_annotations(lock_file.lock, base.reference.digest if base else None)
-    manifest = _blob(
+    manifest = blob_of(
         MANIFEST,
         Manifest(
             schema_version=2,
@@ -142,7 +142,7 @@ def image_index(lock_file: LockFile, images: Sequence[PlatformImage]) -> Blob:
         manifests=tuple(image.manifest.descriptor for image in ordered),
         annotations=annotations_of(lock_file) | _base_annotations(lock_file.lock, _locked_digest(lock_file.lock)),
     )
-    return _blob(INDEX, index)
+    return blob_of(INDEX, index)
 
 
 def annotations_of(lock_file: LockFile) -> dict[str, str]:
@@ -189,7 +189,8 @@ def _execution(lock: Lock, labels: Mapping[str, str], base: Config | None) -> Ex
     """
     _, config = image_of(lock)
     below = (base.config if base else None) or Execution()
-    inherited = dict(line.partition("=")[::2] for line in below.env or ())
+    # What is no assignment, Engines leave out.
+    inherited = dict(line.partition("=")[::2] for line in below.env or () if "=" in line)
     path = f"/{PREFIX}/bin:{inherited.get('PATH') or _PATH}"
     kept = {name: value for name, value in inherited.items() if name and name not in _NOT_INHERITED}
     own = {"LANG": "C.UTF-8"} | kept | {"PATH": path, "VIRTUAL_ENV": f"/{PREFIX}"}
@@ -207,6 +208,7 @@ def _execution(lock: Lock, labels: Mapping[str, str], base: Config | None) -> Ex
     )
 
 
-def _blob(media_type: str, document: object, **more: object) -> Blob:
+def blob_of(media_type: str, document: object, **more: object) -> Blob:
+    """Return a document in canonical JSON with its descriptor, which `more` says more of."""
     raw = canonical_json(document)
     return Blob(descriptor=describe(raw, media_type, **more), raw=raw)

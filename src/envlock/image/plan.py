@@ -105,10 +105,10 @@ def interpreter_identity(base: Base) -> str:
     """Return the sha256 over what says exactly which interpreter the base has.
 
     Of packages: name and version of those of the interpreter, the same on every platform, because bytecode depends on
-    no architecture. Of a base from a registry: the digests of its platforms.
+    no architecture. Of a base from a registry: the digests of its platforms, and which of its interpreters it is.
     """
     if base.image is not None:
-        return _digest(sorted(manifest.digest for manifest in base.image.manifests))
+        return _digest([base.interpreter, *sorted(manifest.digest for manifest in base.image.manifests)])
     python = ".".join(base.python.split(".")[:2])
     names = (f"python{python}", f"libpython{python}")
     return _digest(sorted({(deb.name, deb.version) for deb in base.packages if deb.name.startswith(names)}))

@@ -53,6 +53,9 @@ _OPEN = (
 )
 
 
+_FOLDER = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_DIRECTORY", 0)
+
+
 class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file, or a symbolic link, of the project."""
 
@@ -305,7 +308,7 @@ def _link(root: Path, path: str) -> str:
 
 def _chunks(root: Path, path: str) -> Iterator[bytes]:
     """Yield a regular file in chunks of a MiB; a file that another one takes the place of meanwhile is an OSError."""
-    with open(os.open(_place(root, path), _OPEN), "rb", buffering=0) as file:  # noqa: PTH123 - O_NOFOLLOW
+    with open(_opened(root, path), "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
             raise OSError(errno.EINVAL, "it is no longer a file")
@@ -314,6 +317,22 @@ def _chunks(root: Path, path: str) -> Iterator[bytes]:
         after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         _changed(path)
+
+
+def _opened(root: Path, path: str) -> int:
+    """Open a file for reading, no link followed on the way: a folder may become one after it was listed."""
+    if os.open not in os.supports_dir_fd:
+        return os.open(_place(root, path), _OPEN)
+    *folders, name = path.encode("utf-8", "surrogateescape").split(b"/")
+    above = os.open(root, _FOLDER)
+    try:
+        for folder in folders:
+            below = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+            os.close(above)
+            above = below
+        return os.open(name, _OPEN, dir_fd=above)
+    finally:
+        os.close(above)
 
 
 def _changed(path: str, error: OSError | None = None) -> NoReturn:

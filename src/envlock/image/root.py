@@ -22,10 +22,15 @@ def unpack(members: Iterable[Member], destination: Path) -> None:
     Works without privilege: owners are ignored. Where another process finished the same folder first, its one stays.
     Raises IntegrityError (`unsafe-path`) for members that leave the folder or pass through a link, OSError as it comes.
     """
+    made_beside(destination, lambda staging: _write(members, staging))
+
+
+def made_beside(destination: Path, fill: Callable[[Path], None]) -> None:
+    """Have `fill` make a folder beside `destination`, and rename it when complete; what is there already stays."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
     try:
-        _write(members, staging)
+        fill(staging)
         staging.rename(destination)
     except BaseException as error:
         remove(staging)

@@ -17,7 +17,7 @@ from envlock.formats.beside import beside
 from envlock.image.layer import Layer
 
 FILENAME = "envlock.sum"
-_LAYER = re.compile(r"layer ([0-9a-f]{64}) (sha256:[0-9a-f]{64}) (sha256:[0-9a-f]{64}) (0|[1-9][0-9]*)")
+_LAYER = re.compile(r"layer ([0-9a-f]{64}) (sha256:[0-9a-f]{64}) (sha256:[0-9a-f]{64}) (0|[1-9][0-9]{0,18})")
 _IMAGE = re.compile(r"image ([0-9a-f]{64}) (\S+) (sha256:[0-9a-f]{64})")
 
 

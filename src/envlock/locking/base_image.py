@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from envlock.errors import IntegrityError, UsageError
+from envlock.errors import UsageError
 from envlock.formats.base_documents import BaseDocuments, BaseLayer, read_base
+from envlock.formats.blob import small
 from envlock.formats.image_tree import merged
 from envlock.formats.layer_reader import read_layer
 from envlock.formats.oci import (
@@ -17,7 +18,6 @@ from envlock.formats.oci import (
     Config,
     Descriptor,
     Manifest,
-    digest_of,
     parse_config,
     parse_index,
     parse_manifest,
@@ -31,7 +31,6 @@ from envlock.model.reference import Reference
 
 _THREADS = 2
 """Layers at a time: inflating two keeps two cores busy."""
-_CONFIG_LIMIT = 16 << 20
 _VARIANTS = {"arm64": (None, "", "v8"), "amd64": (None, "", "v1")}
 
 
@@ -118,21 +117,7 @@ def _no_platform(reference: str, platform: Platform, found: str) -> UsageError:
 
 def _config(registry: Registry, at: Reference, manifest: Manifest) -> Config:
     wanted = manifest.config
-    if wanted.size > _CONFIG_LIMIT:
-        raise IntegrityError("bad-image", "The configuration of an image is too large.", where=str(at))
-    raw = b""
-    for chunk in registry.blob(at, wanted.digest):
-        raw += chunk
-        if len(raw) > wanted.size:  # whatever follows is not what the manifest names
-            break
-    if digest_of(raw) != wanted.digest or len(raw) != wanted.size:
-        raise IntegrityError(
-            "digest-mismatch",
-            "An image's configuration is not what its manifest says.",
-            where=str(at),
-            expected=f"{wanted.digest}, {wanted.size} bytes",
-            found=f"{digest_of(raw)}, {len(raw)} bytes",
-        )
+    raw = small(registry.blob(at, wanted.digest), wanted.size, where=str(at), digest=wanted.digest)
     return parse_config(raw, str(at))
 
 

@@ -23,7 +23,7 @@ from typing import IO
 import msgspec
 
 from envlock.errors import IntegrityError, UsageError
-from envlock.formats.tar import Entry, Kind, Member
+from envlock.formats.tar import Entry, Kind, Member, entry_of
 
 _NOWHERE = ("dev", "proc", "sys")
 _EMPTIED = (*_NOWHERE, "run", "tmp", "var/tmp")
@@ -43,6 +43,8 @@ _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _RESERVED = ".wh..wh."
 """What some Engines keep for themselves, but for the mark of an opaque folder (image-spec 1.1, layer.md)."""
+_LOCKED = ("opt/envlock", "opt/venv")
+"""Folders of the lock's own layers, which are below that of the steps."""
 _CAPABILITY = "SCHILY.xattr.security.capability"
 _READ = 1 << 20
 
@@ -79,8 +81,8 @@ class Difference:
 def read_difference(path: Path) -> Iterator[Difference]:
     """Open the uncompressed layer that an Engine made of a container, and normalise it.
 
-    Raises IntegrityError (`bad-layer`) for an archive that cannot be read, UsageError (`step-leaves-device`) for a
-    device or pipe, which no layer of envlock holds.
+    Raises IntegrityError (`bad-layer`) for an archive that cannot be read, UsageError for a device or pipe, which no
+    layer of envlock holds (`step-leaves-device`), and for what would hide the locked environment (`step-in-the-way`).
     """
     try:
         archive = tarfile.open(path, mode="r:", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
@@ -92,6 +94,7 @@ def read_difference(path: Path) -> Iterator[Difference]:
         except tarfile.TarError as error:
             raise _unreadable(str(error)) from error
         kept = {place: member for place, member in found.items() if _counts(place, member, found, archive)}
+        _check_reach(kept)
         changes = list(_changes(kept, found))
         yield Difference(archive, changes, _lost(kept))
 
@@ -117,6 +120,27 @@ def _counts(place: str, member: tarfile.TarInfo, found: dict[str, tarfile.TarInf
     return not (name.endswith(".pyc") and not hidden and _holds_a_time(member, found, archive))
 
 
+def _check_reach(kept: dict[str, tarfile.TarInfo]) -> None:
+    """Refuse what lies over the lock's own folders in an image: steps are executed where these are not yet."""
+    for place, member in sorted(kept.items()):
+        folder, _, name = place.rpartition("/")
+        hides = name.startswith(_WHITEOUT) or not member.isdir()
+        meant = place
+        if name == _OPAQUE:
+            meant = folder
+        elif name.startswith(_WHITEOUT):
+            meant = f"{folder}/{name.removeprefix(_WHITEOUT)}".lstrip("/")
+        for own in _LOCKED:
+            if f"{meant}/".startswith(f"{own}/") or (hides and f"{own}/".startswith(f"{meant}/".lstrip("/"))):
+                raise UsageError(
+                    "step-in-the-way",
+                    f"A step changes or hides /{own}, which is the lock's.",
+                    where=f"/{place}",
+                    expected=f"no change of /{own}, and /opt a folder that was not emptied",
+                    hint="What a base has there is hidden anyway; put other things elsewhere, such as /usr/local.",
+                )
+
+
 def _holds_a_time(member: tarfile.TarInfo, found: dict[str, tarfile.TarInfo], archive: tarfile.TarFile) -> bool:
     """Tell whether bytecode is judged by its source's time, which its header then holds (PEP 552, flags 0)."""
     target = found.get(_path(member.linkname), member) if member.islnk() else member
@@ -138,11 +162,11 @@ def _changes(kept: dict[str, tarfile.TarInfo], found: dict[str, tarfile.TarInfo]
             root = _root(place, found)
             content = found[root]
             if root in first:
-                yield Change(entry=_entry(place, content, "hardlink", link=first[root]))
+                yield Change(entry=entry_of(content, place, "hardlink", first[root]))
                 continue
             first[root] = place
             kind = "file"
-        entry = _entry(place, content, kind, link=member.linkname if kind == "symlink" else "")
+        entry = entry_of(content, place, kind, member.linkname if kind == "symlink" else "")
         yield Change(entry=entry, content=content if entry.size else None)
 
 
@@ -155,18 +179,6 @@ def _root(place: str, found: dict[str, tarfile.TarInfo]) -> str:
     if target not in found or not found[target].isreg():
         raise _unreadable(f"{place!r} is a hard link to {target!r}, which is no file of it")
     return target
-
-
-def _entry(place: str, member: tarfile.TarInfo, kind: Kind, *, link: str) -> Entry:
-    return Entry(
-        path=place,
-        kind=kind,
-        mode=0o777 if kind == "symlink" else member.mode & 0o7777,
-        uid=member.uid,
-        gid=member.gid,
-        size=member.size if kind == "file" else 0,
-        link=link,
-    )
 
 
 def _kind(member: tarfile.TarInfo, place: str) -> Kind:

@@ -53,6 +53,14 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     rank: int
 
 
+def change_of(
+    area: Area, subject: str, before: str, after: str, why: str, impact: Impact, rank: int, kind: Kind | None = None
+) -> Change:
+    """Return a change; what was or is empty was added or removed, unless `kind` says otherwise."""
+    found: Kind = kind or ("added" if not before else "removed" if not after else "changed")
+    return Change(area=area, kind=found, impact=impact, subject=subject, before=before, after=after, why=why, rank=rank)
+
+
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """Two locks compared; `changes` stand in order of what they do to results."""
 

@@ -127,7 +127,7 @@ def _check_repository(repository: str, where: str) -> None:
             "repository is none.",
             where=where,
             expected="[HOST[:PORT]/]REPOSITORY, in lower case, such as registry.example.com/team/churn",
-            found="a URL" if "://" in repository else repository,
+            found="a URL" if "://" in repository else error.found,
         ) from None
     if "@" in repository or ":" in repository.rpartition("/")[2]:
         raise _bad(

@@ -23,6 +23,8 @@ from envlock.model.names import ENVIRONMENT
 
 _NUMBERS = ("Expected `str`, got `float`", "Expected `str`, got `int`")
 """What msgspec says of `python = 3.9`."""
+_LIST = "Expected `array`, got `str`"
+"""What it says of `os-packages = "libgomp1"`."""
 _CONFLICT = re.compile(rb"^(<{7}|>{7})( .*)?\r?$", re.MULTILINE)
 
 
@@ -154,7 +156,7 @@ def _convert(table: Any, kind: type[_Record], where: str, key: str) -> _Record:
             what + ".",
             where=f"{where}: {path.removeprefix('.')}",
             expected=_choices(kind, at.strip("`").removeprefix("$.")) if what.startswith("Invalid enum value") else "",
-            hint="Put it in quotes." if what.startswith(_NUMBERS) else "",
+            hint="Put it in quotes." if what.startswith(_NUMBERS) else "Write a list: [...]" if what == _LIST else "",
         ) from None
 
 

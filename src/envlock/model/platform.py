@@ -117,13 +117,17 @@ class Platform(msgspec.Struct, frozen=True, order=True):
         return _NAMES[self.os, self.architecture]
 
 
-def image_platforms(platforms: Iterable[Platform]) -> tuple[Platform, ...]:
-    """Return those that an image is made for, sorted; UsageError (`no-linux-platform`) where there is none."""
+def image_platforms(platforms: Iterable[Platform], where: str = "") -> tuple[Platform, ...]:
+    """Return those that an image is made for, sorted; UsageError (`no-linux-platform`) where there is none.
+
+    `where` says to the user whose platforms they are.
+    """
     linux = tuple(sorted({platform for platform in platforms if platform.is_linux}))
     if not linux:
         raise UsageError(
             "no-linux-platform",
             "Images are of Linux, and no Linux platform is locked.",
+            where=where,
             expected="linux/amd64 or linux/arm64 among platforms",
             hint="Add one to platforms, or take the image table out of this environment.",
         )

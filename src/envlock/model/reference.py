@@ -14,7 +14,10 @@ _REFERENCE = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
+_LOGIN = re.compile(r"(?<=://).*@|^.*@(?=[^/@]*/)|^[^/]*@(?!sha\d)")
+"""A name and password, which belong to `docker login` and into no message."""
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::(?P<port>[0-9]{1,5}))?")
+_LAST_PORT = 65535
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,13 +39,15 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
         if not slash or not ("." in host or ":" in host or host == "localhost"):
             host, rest = "", text
         match = _REFERENCE.fullmatch(rest)
-        if match is None or (host and not _HOST.fullmatch(host)):
+        if match is None or (host and not _is_host(host)):
+            shown = _LOGIN.sub("…@", text)
             raise UsageError(
                 "bad-reference",
-                f"{text!r} is not a reference of an image.",
+                f"{shown!r} is not a reference of an image.",
                 expected="[HOST[:PORT]/]REPOSITORY[:TAG][@sha256:DIGEST], the repository in lower case",
-                found=text,
-                hint="such as registry.example.com/python:3.11-slim",
+                found=shown,
+                hint=("Without https:// and login; docker login keeps logins: " if "://" in text else "such as ")
+                + "registry.example.com/python:3.11-slim",
             )
         repository, tag, digest = match["repository"], match["tag"], match["digest"]
         if not host and "/" not in repository:
@@ -69,6 +74,11 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag}"
+
+
+def _is_host(text: str) -> bool:
+    match = _HOST.fullmatch(text)
+    return match is not None and int(match["port"] or 0) <= _LAST_PORT
 
 
 def is_reference(base: str) -> bool:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
-from envlock.errors import IntegrityError, UsageError
-from envlock.formats.base_documents import BaseDocuments, BaseLayer, read_base
-from envlock.formats.beside import beside
+from envlock.errors import UsageError
+from envlock.formats.base_documents import BaseDocuments, read_base
+from envlock.formats.blob import checked, refuse_large, write_blob
 from envlock.formats.oci import Config, Descriptor, Manifest, parse_config, parse_manifest
 from envlock.locking.opening import once
-from envlock.model.edges import Task
 from envlock.model.lock import BaseImage, Lock
 from envlock.model.platform import Platform
 from envlock.model.reference import Reference
 from envlock.operations.edges import Edges
-
-__all__ = ["BaseDocuments", "BaseLayer", "base_documents", "base_layer", "base_reference"]
-
-_CONFIG_LIMIT = 16 << 20
-"""Bytes; real configurations have some KiB."""
 
 
 def base_reference(lock: Lock, platform: Platform) -> Reference | None:
@@ -93,7 +86,7 @@ def base_layer(lock: Lock, platform: Platform, layer: Descriptor, edges: Edges) 
 
     def bring(place: Path) -> None:
         with edges.progress.task(f"Layer {layer.digest[7:19]} of {at.repository}", layer.size, unit="bytes") as task:
-            beside(place, partial(_stream, _whole(edges, reference, layer), task=task))
+            write_blob(place, _checked(edges, reference, layer), progress=task)
 
     return _cached(layer.digest, "layer", bring, edges)
 
@@ -101,49 +94,24 @@ def base_layer(lock: Lock, platform: Platform, layer: Descriptor, edges: Edges) 
 def _manifest(at: Reference, digest: str, edges: Edges) -> Manifest:
     def bring(place: Path) -> None:
         raw, _, _ = edges.registry().manifest(at)
-        beside(place, lambda part: part.write_bytes(raw))
+        write_blob(place, (raw,))
 
     return parse_manifest(_cached(digest, "manifest", bring, edges).read_bytes(), str(at))
 
 
 def _config(at: Reference, wanted: Descriptor, edges: Edges) -> Config:
-    if wanted.size > _CONFIG_LIMIT:
-        raise IntegrityError(
-            "bad-image", f"The configuration of the base has {wanted.size} bytes; it is not read.", where=str(at)
-        )
+    refuse_large(wanted.size, str(at))
 
     def bring(place: Path) -> None:
-        beside(place, partial(_stream, _whole(edges, at, wanted)))
+        write_blob(place, _checked(edges, at, wanted))
 
     return parse_config(_cached(wanted.digest, "config", bring, edges).read_bytes(), str(at))
 
 
+def _checked(edges: Edges, at: Reference, blob: Descriptor) -> Iterator[bytes]:
+    """Yield a blob; its digest is checked by the registry's client."""
+    return checked(edges.registry().blob(at, blob.digest), blob.size, where=f"{at}, {blob.digest[:19]}")
+
+
 def _cached(digest: str, name: str, bring: Callable[[Path], None], edges: Edges) -> Path:
     return once(edges.artifacts, digest.removeprefix("sha256:"), name, bring)
-
-
-def _whole(edges: Edges, at: Reference, blob: Descriptor) -> Iterator[bytes]:
-    """Yield a blob; the registry's client checks its digest, here it is kept from filling the disk."""
-    size = 0
-    for chunk in edges.registry().blob(at, blob.digest):
-        size += len(chunk)
-        if size > blob.size:
-            break
-        yield chunk
-    if size != blob.size:
-        raise IntegrityError(
-            "digest-mismatch",
-            "A blob of the base does not have the size that its manifest gives.",
-            where=f"{at}, {blob.digest[:19]}",
-            expected=f"{blob.size} bytes",
-            found=f"{size} bytes" if size < blob.size else f"more than {blob.size} bytes",
-            hint="A proxy or mirror in between may be broken: try again, or without it.",
-        )
-
-
-def _stream(chunks: Iterator[bytes], place: Path, task: Task | None = None) -> None:
-    with place.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-            if task is not None:
-                task.advance(len(chunk))

@@ -52,6 +52,16 @@ Given = Callable[[Platform, PlannedLayer], Path]
 registry, or of run steps."""
 
 
+def nowhere(layer: Layer) -> bool:  # noqa: ARG001
+    """Tell that a layer is nowhere else: `Elsewhere` of an image that is written here."""
+    return False
+
+
+def from_nowhere(layer: Layer, path: Path, task: Task) -> bool:  # noqa: ARG001
+    """Bring nothing: `Brought` where there is no registry."""
+    return False
+
+
 def _nothing_given(platform: Platform, planned: PlannedLayer) -> Path:
     raise LookupError(f"{planned.title} for {platform}: nobody was asked for this layer")
 
@@ -65,14 +75,14 @@ class Materials:
     compilers: Compilers
     layers: Path
     """Folder of the layer cache."""
-    bytecode: Path
-    """Folder of the bytecode cache."""
     sums: Path | None
     """`envlock.sum`, checked and extended; None for a build that nothing vouches for."""
+    bytecode: Path | None = None
+    """Folder of the bytecode cache, where there is one."""
     bases: Bases = lambda _: None
     given: Given = _nothing_given
-    brought: Brought = lambda *_: False
-    elsewhere: Elsewhere = lambda _: False
+    brought: Brought = from_nowhere
+    elsewhere: Elsewhere = nowhere
     listing: Listing | None = None
     """Opens wheels for what they install, without their bytes; `wheels` where None."""
 
@@ -351,7 +361,8 @@ class _Site:
         if not config.bytecode:
             return write_wheel_layer(path, wheels, python, compiler=None, progress=task)
         # What was compiled before is not trusted to rebuild an image.
-        kept = None if self._rebuild else BytecodeCache(self._materials.bytecode, interpreter_identity(base))
+        known = None if self._rebuild else self._materials.bytecode
+        kept = BytecodeCache(known, interpreter_identity(base)) if known is not None else None
         compiler = _WhenNeeded(lambda: self._compiler(platform))
         return write_wheel_layer(path, wheels, python, compiler=compiler, cache=kept, progress=task)
 

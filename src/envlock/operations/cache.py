@@ -1,39 +1,29 @@
-"""`envlock cache`: what envlock keeps on this machine, whether it is what it was, and what of it may go."""
+"""`envlock cache`: whether what envlock keeps on this machine is what it was, and what of it may go."""
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
 
-from envlock.errors import UsageError
 from envlock.formats.sha256 import file_sha256
 from envlock.image.bytecode_cache import is_whole
 from envlock.image.layer_cache import LayerCache
 from envlock.image.root import remove
 from envlock.locking.digests import is_confirmation
 from envlock.model.edges import Progress
-from envlock.operations.roots import is_as_left, size_of
+from envlock.operations.cache_items import KINDS, OF_LAYERS, Item, Kind, entries, item_of, items
+from envlock.operations.roots import is_as_left
 
-Kind = Literal["files", "layers", "pulled", "bytecode", "roots", "built", "resolver", "leftovers"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-MADE: frozenset[Kind] = frozenset({"layers", "pulled", "bytecode", "roots"})
-"""What follows from files or a registry, and is made again at any time."""
 _HASHED: tuple[Kind, ...] = ("files", "layers", "pulled", "bytecode", "roots")
-_OF_LAYERS = ("layers", "pulled")
-"""Folders that are layer caches."""
 _THREADS = 2
 """Hashing keeps one processor busy each, and one disk is not read faster by more."""
-_UNITS = {unit: 10 ** (3 * power) for power, unit in enumerate("BKMGT")}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i)?)?B?", re.IGNORECASE)
 
 
 class Storage(Protocol):
@@ -49,17 +39,6 @@ class Storage(Protocol):
 
     def lock_if_free(self, key: str) -> AbstractContextManager[bool]:
         """Hold the lock of one key if nobody else does; tells whether it is held."""
-
-
-class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is kept, used and removed as a whole."""
-
-    kind: Kind
-    path: Path
-    size: int
-    """Bytes of its files."""
-    used: float
-    """When it was used last, as st_mtime counts."""
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,17 +70,6 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes."""
     in_use: int
     """Bytes that were to go, but that a process uses."""
-
-
-def items(root: Path, kinds: Iterable[Kind] = KINDS) -> list[Item]:
-    """Return what the cache in a folder keeps, what was used longest ago first; changes nothing.
-
-    Leftovers are listed with the kinds that they are of.
-    """
-    folders = [kind for kind in kinds if kind != "leftovers"]
-    found = [item for kind in folders for path in _entries(root / kind) if (item := _item(kind, path)) is not None]
-    found += [item for path in _hidden(root, folders) if (item := _sized("leftovers", path, path)) is not None]
-    return sorted(found, key=lambda item: (item.used, item.path))
 
 
 def verify(storage: Storage, progress: Progress, *, fix: bool = False) -> Checked:
@@ -163,7 +131,7 @@ def prune(
         ):
             continue
         with _held_to_remove(storage, item) as held:
-            now = _item(item.kind, item.path)
+            now = item_of(item.kind, item.path)
             if held and now is not None and now.used < in_use_since:
                 _remove(item)
                 removed.append(item)
@@ -173,87 +141,11 @@ def prune(
     return Pruned(removed=tuple(removed), left=left, in_use=in_use)
 
 
-def parse_size(text: str) -> int:
-    """Return bytes: ``20GB`` are 20 × 10^9, ``20GiB`` 20 × 2^30; UsageError (`bad-size`)."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError("bad-size", f"{text!r} is no size.", expected="such as 500MB, 20GB or 20GiB", found=text)
-    number, unit, binary = match.groups()
-    factor = _UNITS[(unit or "B").upper()]
-    if binary:
-        factor = 1 << (10 * "BKMGT".index(unit.upper()))
-    return int(float(number) * factor)
-
-
-def size_text(size: int) -> str:
-    """Return bytes as people say them."""
-    for unit, factor in reversed(_UNITS.items()):
-        if size >= factor > 1:
-            return f"{size / factor:.1f} {unit}B"
-    return f"{size} B"
-
-
-def _entries(folder: Path) -> list[Path]:
-    """Return what a folder of the cache holds under its final names."""
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError:
-        return []
-    return [path for path in paths if not path.name.startswith(".") and path.suffix not in (".lock", ".state")]
-
-
-def _hidden(root: Path, kinds: Iterable[Kind]) -> Iterator[Path]:
-    """Yield what is being written, or was when a process ended: names with a dot in front."""
-    folders = [root / kind for kind in kinds]
-    if root / "files" in folders:
-        folders += _entries(root / "files")
-    for layers in (root / name for name in _OF_LAYERS):
-        if layers in folders:
-            folders += [note.parent for note in layers.glob("*/layer.json")]
-    for folder in folders:
-        try:
-            yield from sorted(path for path in folder.iterdir() if path.name.startswith("."))
-        except OSError:
-            continue
-
-
-def _item(kind: Kind, path: Path) -> Item | None:
-    """Return one entry; None for what is gone. What was not finished is a leftover."""
-    match kind:
-        case "layers" | "pulled" if not (path / "layer.json").exists():
-            return _sized("leftovers", path, path)
-        case "roots":
-            state = path.with_suffix(".state")
-            return _sized(kind, path, state, size_of(path)) if state.exists() else _sized("leftovers", path, path)
-        case _:
-            return _sized(kind, path, path)
-
-
-def _sized(kind: Kind, path: Path, stamp: Path, size: int | None = None) -> Item | None:
-    try:
-        return Item(kind=kind, path=path, size=_size(path) if size is None else size, used=stamp.lstat().st_mtime)
-    except OSError:
-        return None
-
-
-def _size(path: Path) -> int:
-    if path.is_symlink() or not path.is_dir():
-        return path.lstat().st_size
-    total = 0
-    for folder, _, files in os.walk(path):
-        for name in files:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - thousands of files
-            except OSError:
-                continue
-    return total
-
-
 @contextmanager
 def _held(storage: Storage, item: Item) -> Iterator[bool]:
     """Hold what those hold who make or stamp an item; tells whether nobody else does."""
     folder = item.path.parent.name
-    if folder in _OF_LAYERS and not item.path.name.startswith("."):
+    if folder in OF_LAYERS and not item.path.name.startswith("."):
         with LayerCache(item.path.parent).held_if_free(item.path.name) as held:
             yield held
     elif folder == "roots" and not item.path.name.startswith("."):
@@ -276,7 +168,7 @@ def _held_to_remove(storage: Storage, item: Item) -> Iterator[bool]:
 def _damages(root: Path, item: Item) -> Iterator[Damage]:
     match item.kind:
         case "files":
-            for path in _entries(item.path):
+            for path in entries(item.path):
                 found = _sha256(path) if not _is_confirmation(path) else None
                 if found not in (None, item.path.name):
                     yield _damage(root, item.kind, path, f"sha256 {item.path.name}", f"sha256 {found}")
@@ -316,7 +208,7 @@ def _sha256(path: Path) -> str | None:
 def _remove(item: Item) -> None:
     """Remove an item, first what says that it is there."""
     path = item.path
-    if path.parent.name in _OF_LAYERS and not path.name.startswith("."):
+    if path.parent.name in OF_LAYERS and not path.name.startswith("."):
         LayerCache(path.parent).drop(path.name)
     elif path.parent.name == "roots":
         path.with_suffix(".state").unlink(missing_ok=True)

@@ -32,7 +32,7 @@ def open_compiler(lock: Lock, platform: Platform, edges: Edges) -> Iterator[Comp
     for this machine's processor, that one compiles: the bytes are the same, without an emulator.
     Raises UnverifiableError (`foreign-architecture`, `no-namespaces`) where none of the lock's interpreters can run
     here, IntegrityError (`other-interpreter`) for one that is not of the locked version, and UsageError
-    (`interpreter-failed`).
+    (`base-interpreter-failed`).
     """
     base, _ = image_of(lock)
     root = _root(lock, base, platform, edges)
@@ -97,7 +97,7 @@ def _check_interpreter(root: Path, base: Base, sandbox: Sandbox) -> None:
             pipe.close()
     if status:
         raise UsageError(
-            "interpreter-failed",
+            "base-interpreter-failed",
             f"{base.interpreter} of the base does not start.",
             expected=f"CPython {base.python}",
             found=f"exit status {status}\n{complaint}".strip(),

@@ -8,15 +8,17 @@ from typing import Literal
 
 import msgspec
 
-from envlock.errors import IntegrityError, UsageError
+from envlock.errors import UsageError
 from envlock.formats.oci import DOCKER_INDEX, DOCKER_MANIFEST, INDEX, MANIFEST, Descriptor, parse_index, parse_manifest
 from envlock.model.edges import Progress, Registry
 from envlock.model.reference import Reference
 from envlock.operations.places import Place
 from envlock.operations.push import Tagged
-from envlock.operations.references import is_lock_tag
+from envlock.operations.references import is_lock_tag, lock_tag_moved
 
 _CONNECTIONS = 4
+_MOST_BYTES = 64 << 20
+"""Of indexes and manifests, which are held until the blobs are there."""
 _DEEPEST = 4
 """Indexes in indexes, and referrers of referrers: a signature of an attestation of an image is the third."""
 
@@ -72,13 +74,7 @@ def tag_image(reference: Reference, tags: Sequence[str], registry: Registry) -> 
         before = registry.find(at)
         if before != digest:
             if before is not None and is_lock_tag(tag):
-                raise IntegrityError(
-                    "lock-tag-moved",
-                    "The tag of a lock names another image already.",
-                    where=str(at),
-                    expected=before,
-                    found=digest,
-                )
+                raise lock_tag_moved(at, digest, before)
             registry.put_manifest(at, raw, media_type)
         given.append(Tagged(tag=tag, before=None if before == digest else before))
     return digest, tuple(given)
@@ -91,11 +87,21 @@ class _Walk:
         self._source = source
         self.documents: dict[str, tuple[Descriptor, bytes]] = {}
         self.blobs: dict[str, Descriptor] = {}
+        self._left = _MOST_BYTES
 
     def image(self, descriptor: Descriptor, depth: int = 0) -> None:
         """Follow an index or manifest to everything that it names."""
         if descriptor.digest in self.documents:
             return
+        self._left -= descriptor.size
+        if self._left < 0:
+            raise UsageError(
+                "not-an-image",
+                "What is copied has more manifests than an image has.",
+                where=descriptor.digest,
+                expected=f"at most {_MOST_BYTES} bytes of them, with what refers to it",
+                hint="Copy without what refers to the image.",
+            )
         raw = self._source.documents.raw(descriptor)
         if descriptor.media_type in (INDEX, DOCKER_INDEX) and depth < _DEEPEST:
             for child in parse_index(raw, descriptor.digest).manifests:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
-from envlock.errors import IntegrityError
+from envlock.formats.blob import refuse_large, small
 from envlock.formats.oci import (
     DOCKER_INDEX,
     DOCKER_MANIFEST,
@@ -16,16 +15,12 @@ from envlock.formats.oci import (
     Index,
     Layout,
     Manifest,
-    digest_of,
     parse_config,
     parse_index,
     parse_manifest,
 )
 from envlock.model.edges import Registry
 from envlock.model.reference import Reference
-
-LIMIT = 64 << 20
-"""Bytes of a document that is read whole; a bill of materials of a thousand packages has some MB."""
 
 
 class Documents(Protocol):
@@ -47,11 +42,15 @@ class RegistryDocuments:
 
     def raw(self, descriptor: Descriptor) -> bytes:
         """Ask for manifests and indexes as such, for everything else as a blob."""
-        _refuse_large(descriptor, str(self._repository))
         reference = self._repository.at(descriptor.digest)
-        if is_index(descriptor.media_type) or is_image_manifest(descriptor.media_type):
-            return whole((self._registry.manifest(reference)[0],), descriptor, str(reference))
-        return whole(self._registry.blob(reference, descriptor.digest), descriptor, str(reference))
+        refuse_large(descriptor.size, str(reference))
+        is_manifest = is_index(descriptor.media_type) or is_image_manifest(descriptor.media_type)
+        chunks = (
+            (self._registry.manifest(reference)[0],)
+            if is_manifest
+            else self._registry.blob(reference, descriptor.digest)
+        )
+        return small(chunks, descriptor.size, where=str(reference), digest=descriptor.digest)
 
     def referrers(self, subject: str) -> tuple[Descriptor, ...]:
         """Ask the referrers API, or its fallback tag."""
@@ -67,8 +66,7 @@ class LayoutDocuments:
 
     def raw(self, descriptor: Descriptor) -> bytes:
         """Read a blob, which manifests are here too."""
-        _refuse_large(descriptor, str(self._layout.root))
-        return whole(self._layout.chunks(descriptor), descriptor, str(self._layout.root))
+        return self._layout.blob(descriptor)
 
     def referrers(self, subject: str) -> tuple[Descriptor, ...]:
         """Look at every manifest that index.json lists (image-layout.md: a layout has no other list of them)."""
@@ -104,27 +102,3 @@ def manifest_of(documents: Documents, descriptor: Descriptor) -> Manifest:
 def config_of(documents: Documents, manifest: Manifest) -> Config:
     """Return the configuration of an image; IntegrityError (`bad-image`)."""
     return parse_config(documents.raw(manifest.config), manifest.config.digest)
-
-
-def whole(chunks: Iterable[bytes], descriptor: Descriptor, where: str) -> bytes:
-    """Return a small blob, no more of it read than its descriptor says; IntegrityError (`digest-mismatch`)."""
-    read = bytearray()
-    for chunk in chunks:
-        read += chunk
-        if len(read) > descriptor.size:
-            break
-    raw = bytes(read)
-    if len(raw) != descriptor.size or digest_of(raw) != descriptor.digest:
-        raise IntegrityError(
-            "digest-mismatch",
-            "A document of the image is not what its name says.",
-            where=where,
-            expected=f"{descriptor.digest}, {descriptor.size} bytes",
-            found=f"{digest_of(raw)}, {len(raw)} bytes",
-        )
-    return raw
-
-
-def _refuse_large(descriptor: Descriptor, where: str) -> None:
-    if descriptor.size > LIMIT:
-        raise IntegrityError("bad-image", f"A document of {descriptor.size} bytes is not read.", where=where)

@@ -10,7 +10,6 @@ from pathlib import Path
 from envlock.formats.base_documents import BaseDocuments
 from envlock.formats.oci import LAYER, Descriptor
 from envlock.formats.wheel import WheelFile
-from envlock.image.layer import Layer
 from envlock.image.oci import Image
 from envlock.image.plan import PlannedLayer, image_of
 from envlock.image.sums import Sums
@@ -19,17 +18,13 @@ from envlock.model.lock import Base, LockFile
 from envlock.model.platform import Platform, image_platforms
 from envlock.model.reference import Reference
 from envlock.operations.base_layers import base_documents, base_layer
-from envlock.operations.build import Elsewhere, Materials, build, known_image
+from envlock.operations.build import Elsewhere, Materials, build, known_image, nowhere
 from envlock.operations.compilers import open_compiler
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import fetch_debs
 from envlock.operations.remote_layers import RemoteLayers
 from envlock.operations.steps import run_layer_path
 from envlock.operations.wheels import Wheels
-
-
-def _nowhere(layer: Layer) -> bool:  # noqa: ARG001
-    return False
 
 
 def build_image(
@@ -40,7 +35,7 @@ def build_image(
     edges: Edges,
     warn: Callable[[str], None],
     repositories: Sequence[Reference] = (),
-    elsewhere: Elsewhere = _nowhere,
+    elsewhere: Elsewhere = nowhere,
     jobs: int | None = None,
     rebuild: bool = False,
 ) -> Image:

@@ -61,6 +61,7 @@ def lock_environment(
     if environment.image is not None:
         from envlock.operations.base import foundation_for
 
+        image_platforms(environment.targets, f"[env.{name}]")
         foundation = foundation_for(
             manifest, environment, kept, inputs, edges, renew_base=upgrade.base, renew_os=upgrade.os
         )

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from envlock.image.layer import Layer
 from envlock.image.oci import Image
 from envlock.image.sums import read_sums
 from envlock.model.lock import LockFile
 from envlock.model.manifest import Manifest
-from envlock.operations.build import Elsewhere
+from envlock.model.reference import Reference
+from envlock.operations.build import Elsewhere, nowhere
 from envlock.operations.edges import Edges
 from envlock.operations.image import build_image, vouched_image
 from envlock.operations.project import project_image
+from envlock.operations.pull import pull_image
 from envlock.operations.references import neighbours
-
-
-def nowhere(layer: Layer) -> bool:  # noqa: ARG001
-    """Tell that a layer is nowhere else: `Elsewhere` of an image that is written here."""
-    return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +51,25 @@ class Making:
             jobs=jobs,
             rebuild=rebuild,
         )
+
+    def pulled(self, repository: Reference, tag: str | None) -> tuple[Image, ...]:
+        """Return the lock's image out of a repository, and after it that of the project, made of the files here.
+
+        Where the manifest includes files, a tag is the project image's, as `push` gives it. Raises what `pull_image`
+        and `project_image` raise.
+        """
+        sums, edges = self.manifest.sums_path, self.edges
+        own = None if self.includes else tag
+        images = self.with_project(
+            pull_image(self.lock_file, repository, own, sums=sums, edges=edges, warn=self.warn),
+        )
+        if self.includes and tag is not None:
+            asked, expected = repository.tagged(tag), images[-1].index.descriptor.digest
+            found = edges.registry().find(asked)
+            if found != expected:
+                said = "names nothing" if found is None else f"names another image, {found}"
+                self.warn(f"{asked} {said}; what follows from the lock and the files here is {expected}")
+        return images
 
     def with_project(self, image: Image, *, rebuild: bool = False) -> tuple[Image, ...]:
         """Return the lock's image, and after it that of the project where the manifest includes files."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from envlock.errors import IntegrityError, UsageError
-from envlock.formats.beside import beside
-from envlock.formats.oci import REF_NAME, Descriptor, Layout
+from envlock.formats.blob import checked, write_blob
+from envlock.formats.oci import REF_NAME, Descriptor, Layout, parse_index, parse_manifest
 from envlock.image.layout import others_in, prepare_layout, write_index
 from envlock.model.edges import Registry, Task
 from envlock.model.reference import Reference
-from envlock.operations.documents import Documents, LayoutDocuments, RegistryDocuments
-from envlock.operations.references import is_lock_tag
+from envlock.operations.documents import Documents, LayoutDocuments, RegistryDocuments, is_index
+from envlock.operations.references import is_lock_tag, lock_tag, lock_tag_moved
 
 _LAYOUT = "oci:"
 
@@ -52,7 +51,7 @@ class Place(Protocol):
 def place_of(text: str, registry: Registry) -> Place:
     """Return the place that a user names: a reference, or ``oci:DIR[:NAME]``; UsageError (`bad-reference`)."""
     if not text.startswith(_LAYOUT):
-        return RegistryPlace(Reference.parse(text), registry)
+        return RegistryPlace(in_registry(text), registry)
     folder, colon, name = text.removeprefix(_LAYOUT).rpartition(":")
     if not colon or "/" in name or "\\" in name:
         folder, name = text.removeprefix(_LAYOUT), ""
@@ -64,6 +63,19 @@ def place_of(text: str, registry: Registry) -> Place:
             found=text,
         )
     return LayoutPlace(Path(folder), name)
+
+
+def in_registry(text: str) -> Reference:
+    """Parse a reference of an image in a registry; UsageError (`bad-reference`) for a file or folder that is here."""
+    kind, colon, _ = text.partition(":")
+    hint = ""
+    if colon and kind in ("docker-archive", "engine", "docker", "docker-daemon", "oci-archive"):
+        hint = "Only registries and OCI layouts: REFERENCE without a scheme, or oci:DIR[:NAME]."
+    elif Path(text).is_dir() and ("/" not in text or text.startswith((".", "/"))):
+        hint = f"Of a layout here: {_LAYOUT}{text}"
+    if hint:
+        raise UsageError("bad-reference", f"{text!r} is not a reference of an image.", found=text, hint=hint)
+    return Reference.parse(text)
 
 
 class RegistryPlace:
@@ -131,17 +143,28 @@ class RegistryPlace:
             return str(reference)
         found = self._registry.find(reference)
         if found != top.digest:
-            if found is not None and is_lock_tag(str(reference.tag)):
-                raise IntegrityError(
-                    "lock-tag-moved",
-                    "The tag of a lock names another image in the registry already.",
-                    where=str(reference),
-                    expected=top.digest,
-                    found=found,
-                    hint="One of the two images is not the lock's: `envlock verify --image` says which.",
-                )
+            if found is None:
+                _refuse_other_lock(reference, top, raw)
+            elif is_lock_tag(str(reference.tag)):
+                raise lock_tag_moved(reference, top.digest, found)
             self._registry.put_manifest(reference, raw, top.media_type)
         return f"{reference}@{top.digest}"
+
+
+def _refuse_other_lock(reference: Reference, top: Descriptor, raw: bytes) -> None:
+    """Raise UsageError (`reserved-tag`) where a lock's tag would name what says that it is no image of this lock."""
+    if not is_lock_tag(str(reference.tag)):
+        return
+    said = (parse_index if is_index(top.media_type) else parse_manifest)(raw, top.digest).annotations
+    own = lock_tag(said)
+    if own != reference.tag:
+        raise UsageError(
+            "reserved-tag",
+            "This tag belongs to the image of another lock.",
+            where=str(reference),
+            expected=own or "another tag, such as v1",
+            found=str(reference.tag),
+        )
 
 
 class LayoutPlace:
@@ -168,7 +191,7 @@ class LayoutPlace:
             f"{self._root} holds {'several images' if chosen else 'no such image'}.",
             expected="one, or one of the names: " + (", ".join(sorted(filter(None, names))) or "none is there"),
             found=self._name or f"{len(chosen)} images",
-            hint="Name one: oci:DIR:NAME",
+            hint=f"Name one: {_LAYOUT}{self._root}:NAME",
         )
 
     def chunks(self, blob: Descriptor) -> Iterator[bytes]:
@@ -185,34 +208,14 @@ class LayoutPlace:
 
     def take(self, blob: Descriptor, source: Place, task: Task) -> bool:
         """Write beside and rename, the digest checked."""
-
-        def fill(part: Path) -> None:
-            digest, size = hashlib.sha256(), 0
-            with part.open("wb") as file:
-                for chunk in source.chunks(blob):
-                    digest.update(chunk)
-                    size += len(chunk)
-                    if size > blob.size:
-                        break
-                    file.write(chunk)
-                    task.advance(len(chunk))
-            found = f"sha256:{digest.hexdigest()}"
-            if (found, size) != (blob.digest, blob.size):
-                raise IntegrityError(
-                    "digest-mismatch",
-                    "A copied blob is not what its name says.",
-                    where=str(self._root),
-                    expected=f"{blob.digest}, {blob.size} bytes",
-                    found=f"{found}, {size} bytes",
-                )
-
-        self._write(blob, fill)
+        chunks = checked(source.chunks(blob), blob.size, where=str(self._root), digest=blob.digest)
+        self._write(blob, chunks, task)
         return True
 
     def put(self, document: Descriptor, raw: bytes) -> None:
         """Write a document as the blob it is in a layout."""
         if not self.has(document):
-            self._write(document, lambda part: part.write_bytes(raw))
+            self._write(document, (raw,))
 
     @property
     def name(self) -> str:
@@ -229,10 +232,10 @@ class LayoutPlace:
         write_index(self._root, [image, *kept, *(row for row in referrers if row.digest not in there)])
         return f"{_LAYOUT}{self._root}{':' if name else ''}{name}@{top.digest}"
 
-    def _write(self, blob: Descriptor, fill: Callable[[Path], object]) -> None:
+    def _write(self, blob: Descriptor, chunks: Iterable[bytes], task: Task | None = None) -> None:
         try:
             prepare_layout(self._root)
-            beside(self._layout.blob_path(blob.digest), fill)
+            write_blob(self._layout.blob_path(blob.digest), chunks, progress=task)
         except OSError as error:
             raise UsageError(
                 "write-failed",

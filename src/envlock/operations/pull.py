@@ -65,11 +65,14 @@ def pull_image(
             "The repository does not have the image of this lock.",
             where=repository.name,
             expected=f"index {expected}",
-            hint=f"Publish it where it was built: envlock push {lock_file.lock.env}",
+            hint=f"Publish it: envlock push {lock_file.lock.env}, with -t {repository.name}:TAG where the manifest "
+            "names another repository. Or build it here: envlock build",
         )
     asked = repository.tagged(tag or known.tag)
     found = registry.find(asked)
-    if found not in (None, expected):
+    if found is None and tag is not None:
+        warn(f"{asked} names nothing; what the lock says is pulled: {expected}")
+    elif found not in (None, expected):
         warn(f"{asked} names another image by now, {found}; what the lock says is pulled: {expected}")
     return build(
         lock_file,
@@ -112,7 +115,6 @@ def _pulled_materials(
         debs=unbuilt,
         compilers=uncompiled,
         layers=edges.artifacts.folder("layers"),
-        bytecode=edges.artifacts.folder("bytecode"),
         sums=sums,
         bases=lambda platform: base_documents(lock_file.lock, platform, edges),
         given=given,
@@ -139,19 +141,18 @@ class _Unvouched:
         if media_type != INDEX:
             self._refuse("its tag names no image index", expected=INDEX, found=media_type)
         index = Blob(descriptor=Descriptor(media_type=media_type, digest=digest, size=len(raw)), raw=raw)
-        offered = {
-            f"{row.platform.os}/{row.platform.architecture}": row
-            for row in parse_index(raw, str(asked)).manifests
-            if row.platform is not None
-        }
+        rows = parse_index(raw, str(asked)).manifests
+        offered = {f"{row.platform.os}/{row.platform.architecture}" if row.platform else "no platform" for row in rows}
         wanted = image_platforms(self._lock_file.lock.platforms)
-        if {str(platform) for platform in wanted} != offered.keys():
+        # Each platform once: of two, an Engine may start the one that was not looked at.
+        if {str(platform) for platform in wanted} != offered or len(rows) != len(wanted):
             self._refuse(
                 "it is of other platforms than the lock",
                 expected=", ".join(map(str, wanted)),
-                found=", ".join(sorted(offered)),
+                found=f"{len(rows)} images: {', '.join(sorted(offered))}",
             )
-        platforms = tuple(self._platform(platform, offered[str(platform)]) for platform in wanted)
+        by_platform = {(row.platform.os, row.platform.architecture): row for row in rows if row.platform}
+        platforms = tuple(self._platform(each, by_platform[each.os, each.architecture]) for each in wanted)
         warn(
             "lockfiles/envlock.sum does not know this image: it holds this lock and its bytes fit its digests, but "
             "only the registry says that it was built from the lock. `envlock build` proves it."
@@ -172,6 +173,9 @@ class _Unvouched:
                 self._refuse(
                     f"its label {label} is not the lock's", expected=value, found=content.labels.get(label, "no label")
                 )
+        if (content.os, content.architecture) != (platform.os, platform.architecture):
+            found = f"{content.os}/{content.architecture}"
+            self._refuse("its configuration is of another platform", expected=str(platform), found=found)
         diff_ids = content.rootfs.diff_ids
         if parsed.config.media_type != CONFIG or not diff_ids or len(diff_ids) != len(parsed.layers):
             self._refuse("its manifest and configuration do not fit together")
@@ -188,15 +192,16 @@ class _Unvouched:
             self._refuse("its last layer is not a lock's", found=f"{last.size} bytes")
         name = f"opt/envlock/pylock.{self._lock_file.lock.env}.toml"
         blob = self._registry.blob(self._repository, last.digest)
-        files = {
-            entry.path: b"".join(body)
-            for entry, body in read_layer(blob, where=last.digest, digest=last.digest, diff_id=diff_id)
-            if entry.kind != "dir"
-        }
-        if files != {name: self._lock_file.raw}:
-            self._refuse(
-                "its last layer does not hold this lock", expected=name, found=", ".join(sorted(files)) or "nothing"
-            )
+        found = []
+        for entry, body in read_layer(blob, where=last.digest, digest=last.digest, diff_id=diff_id):
+            if entry.kind == "dir":
+                continue
+            expected = (name, "file", len(self._lock_file.raw))
+            if (entry.path, entry.kind, entry.size) != expected or b"".join(body) != self._lock_file.raw:
+                self._refuse("its last layer does not hold this lock", expected=name, found=entry.path)
+            found.append(entry.path)
+        if found != [name]:
+            self._refuse("its last layer does not hold this lock alone", expected=name, found=f"{len(found)} files")
 
     def _layer(self, layer: Layer) -> Path:
         """Bring a layer and read it whole: nobody vouches for its diff ID."""

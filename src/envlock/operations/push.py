@@ -10,13 +10,13 @@ from typing import Literal
 
 import msgspec
 
-from envlock.errors import IntegrityError, UsageError
+from envlock.errors import UsageError
 from envlock.image.layer import Layer
 from envlock.image.oci import Blob, Image
 from envlock.model.edges import NoProgress, Progress, Registry, Task
 from envlock.model.reference import Reference
 from envlock.operations.build import Elsewhere
-from envlock.operations.references import Destination
+from envlock.operations.references import Destination, lock_tag_moved
 
 _CONNECTIONS = 4
 _READ = 1 << 20
@@ -79,7 +79,7 @@ def publish(
         sources: other repositories whose blobs are mounted, those of the same registry only.
         rebuild: build and look at everything, whatever tag and `envlock.sum` say.
 
-    Raises IntegrityError (`lock-tag-moved`) where the lock's tag names another image, UsageError (`blob-missing`), and
+    Raises IntegrityError (`lock-tag-moved`) where the lock's tag names another image, UsageError (`layer-gone`), and
     what `make` and `registry` raise.
     """
     site = _Repository(destination.repository, registry, sources, progress or NoProgress())
@@ -140,15 +140,7 @@ class _Repository:
         expected = image.index.descriptor.digest
         found = self._registry.find(self._reference.tagged(image.tag))
         if found is not None and found != expected:
-            raise IntegrityError(
-                "lock-tag-moved",
-                "The tag of this lock names another image in the registry.",
-                where=str(self._reference.tagged(image.tag)),
-                expected=expected,
-                found=found,
-                hint="The same lock always gives the same image: somebody moved the tag, or the image was made by "
-                "other means. Find out who, and delete the tag there; `envlock build --rebuild` proves this side.",
-            )
+            raise lock_tag_moved(self._reference.tagged(image.tag), expected, found)
         return found is not None
 
     def send(self, image: Image) -> None:
@@ -158,7 +150,7 @@ class _Repository:
         for layer in lacking:
             if not self.holds(layer):
                 raise UsageError(
-                    "blob-missing",
+                    "layer-gone",
                     "A layer is neither on this machine nor in the repository any more.",
                     where=self._reference.name,
                     found=layer.digest,

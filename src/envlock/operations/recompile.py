@@ -50,7 +50,9 @@ def recompiled(
     """Return for each .pyc whether it has the bytes that the image's interpreter makes of its source.
 
     Those of the virtual environment are judged, and on a base of packages those of the standard library. One that a
-    wheel brought is its RECORD's affair; one that no build makes, while its source is there, `differs`.
+    wheel brought is its RECORD's affair, and one of run steps the lock's, which has their layer's digest; one that no
+    build makes, while its source is there, `differs`. What run steps made of the library's sources changes nothing:
+    bytecode is built before.
 
     Args:
         digest: of the image manifest, 64 hex digits.
@@ -63,18 +65,20 @@ def recompiled(
     roots = (f"/{site_packages(lock_file.lock.python)}/", *library)
     with tempfile.TemporaryFile() as spool:
         with progress.task("Reading modules", sum(layer.size for layer in manifest.layers), unit="bytes") as task:
-            tree = merged(_nodes(layout, blob, spool, task) for blob in manifest.layers)
-        batches = [*_library(tree, library), *_wheels(tree, plan, environment, roots[0])] if config.bytecode else []
+            layers = [list(_nodes(layout, blob, spool, task)) for blob in manifest.layers]
+        tree, below = merged(layers), merged(layers[:1])
+        batches = [(below, batch) for batch in _library(below, library)]
+        batches += [(tree, batch) for batch in _wheels(tree, plan, environment, roots[0])]
         verdicts: dict[str, Bytecode] = {}
-        with progress.task("Compiling modules again", sum(map(len, batches))) as task:
-            for batch in batches:
-                for path, pyc in compiler.compile((path, _text(tree, path, spool)) for path in batch):
+        with progress.task("Compiling modules again", sum(len(batch) for _, batch in batches)) as task:
+            for sources, batch in batches if config.bytecode else ():
+                for path, pyc in compiler.compile((path, _text(sources, path, spool)) for path in batch):
                     task.advance()
                     found = tree.get(path)
-                    if found is not None and path not in verdicts:
+                    if found is not None:  # where several layers have it, the image has the highest one's
                         same = found.sha256 == hashlib.sha256(pyc).hexdigest()
                         verdicts[path] = "same" if same else "differs"
-    brought = _recorded(environment)
+    brought = _recorded(environment) | _executed(manifest, plan, layers, library)
     for path, node in tree.items():
         if path.endswith(".pyc") and path.startswith(roots) and node.kind != "dir":
             if path in brought:
@@ -161,6 +165,22 @@ def _wheels(
             batch = sorted((path for path in mine if path in tree), key=str.encode)
             if batch:
                 yield batch
+
+
+def _executed(
+    manifest: Manifest,
+    plan: Sequence[PlannedLayer],
+    layers: Sequence[Sequence[tuple[str, _Node]]],
+    folders: Iterable[str],
+) -> set[str]:
+    """Return what the locked layer of run steps has in these folders."""
+    return {
+        path
+        for planned, blob, nodes in zip(plan, manifest.layers, layers, strict=False)
+        if planned.kind == "run" and planned.given is not None and planned.given.digest == blob.digest
+        for path, _ in nodes
+        if path.startswith(tuple(folders))
+    }
 
 
 def _recorded(environment: Environment) -> set[str]:

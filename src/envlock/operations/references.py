@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from envlock.errors import UsageError
+from envlock.errors import IntegrityError, UsageError
+from envlock.formats.project import LABEL_SOURCE
+from envlock.image.oci import LABEL_LOCK
 from envlock.model.lock import Lock
 from envlock.model.manifest import Manifest
 from envlock.model.reference import Reference, is_reference
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 _LOCK_TAG = re.compile(r"lock-([0-9a-f]{32}|[0-9a-f]{16}-src-[0-9a-f]{16})")
 
 
@@ -49,8 +52,10 @@ def destinations(manifest: Manifest, env: str, given: Sequence[str]) -> tuple[De
     """Return where `-t` says that an image goes, in the order given; the manifest's repository where it says nothing.
 
     ``:v1`` and ``v1`` are tags in the manifest's repository, anything else is a whole reference.
-    Raises UsageError (`no-repository`, `bad-reference`, `bad-tag`, `reserved-tag`).
+    Raises UsageError (`no-image`, `no-repository`, `bad-reference`, `bad-tag`, `reserved-tag`).
     """
+    if manifest.environment(env).image is None:
+        raise no_image(env)
     own = repository_of(manifest, env)
     if not given:
         if own is None:
@@ -75,7 +80,7 @@ def tag_of(text: str) -> str:
             f"{text!r} is not a tag.",
             expected="letters, digits, `_`, `.` and `-`, at most 128 of them, the first no `.` or `-`",
             found=text,
-            hint="To another repository an image is copied: envlock copy SRC DST",
+            hint="Another repository is a whole reference to push and pull; from one to another: envlock copy SRC DST",
         )
     return _not_reserved(tag)
 
@@ -83,6 +88,27 @@ def tag_of(text: str) -> str:
 def is_lock_tag(tag: str) -> bool:
     """Tell whether a tag belongs to one lock (and one tree of project files) alone."""
     return _LOCK_TAG.fullmatch(tag) is not None
+
+
+def lock_tag(annotations: Mapping[str, str]) -> str | None:
+    """Return the tag that belongs to an image alone, by what it says of its lock and files; None where it says none."""
+    lock, source = (_SHA256.fullmatch(annotations.get(label, "")) for label in (LABEL_LOCK, LABEL_SOURCE))
+    if lock is None:
+        return None
+    return f"lock-{lock[1][:16]}-src-{source[1][:16]}" if source else f"lock-{lock[1][:32]}"
+
+
+def lock_tag_moved(at: Reference, expected: str, found: str) -> IntegrityError:
+    """Return the error of a lock's tag that names another image than the one that it is to name, by their digests."""
+    return IntegrityError(
+        "lock-tag-moved",
+        "The tag of a lock names another image in the registry.",
+        where=str(at),
+        expected=expected,
+        found=found,
+        hint="The same lock always gives the same image: somebody moved the tag, or the image was made by other "
+        "means. Find out who, and delete the tag there; `envlock build --rebuild` proves this side.",
+    )
 
 
 def neighbours(manifest: Manifest, env: str, lock: Lock) -> tuple[Reference, ...]:
@@ -103,6 +129,14 @@ def _given(text: str, own: Reference | None, env: str) -> Reference:
             raise _no_repository(env)
         return own.tagged(tag_of(text))
     reference = Reference.parse(text)
+    if not reference.registry and reference.repository.startswith("library/"):
+        raise UsageError(
+            "bad-reference",
+            f"{text!r} names no repository of yours: without HOST/ or NAMESPACE/ it is one of Docker's own.",
+            expected="HOST/REPOSITORY[:TAG], NAMESPACE/REPOSITORY[:TAG], or a tag alone for the manifest's repository",
+            found=text,
+            hint=f"-t {reference.tag or 'v1'}" if own is not None else "-t registry.example.com/team/name:v1",
+        )
     if reference.digest is not None:
         raise UsageError(
             "bad-reference",
@@ -112,6 +146,17 @@ def _given(text: str, own: Reference | None, env: str) -> Reference:
         )
     _not_reserved(str(reference.tag))
     return reference
+
+
+def no_image(env: str) -> UsageError:
+    """Return the error of an environment that no image is made of."""
+    return UsageError(
+        "no-image",
+        f"Environment {env!r} has no image.",
+        where=f"[env.{env}]",
+        expected=f"[env.{env}.image] with a base",
+        hint=f'Add a base such as "debian-bookworm-python3.11", then: envlock lock {env}',
+    )
 
 
 def _not_reserved(tag: str) -> str:

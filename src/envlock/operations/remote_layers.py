@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from envlock.errors import EnvlockError, IntegrityError, UsageError
-from envlock.formats.beside import beside
+from envlock.formats.blob import checked, write_blob
 from envlock.image.layer import Layer
 from envlock.model.edges import Registry, Task
 from envlock.model.reference import Reference
@@ -16,29 +16,11 @@ from envlock.model.reference import Reference
 def bring_layer(registry: Registry, repository: Reference, layer: Layer, path: Path, task: Task) -> None:
     """Stream a layer's blob beside `path` and rename it there once its digest and size were right.
 
-    Raises IntegrityError (`digest-mismatch`, `size-mismatch`) and what the registry raises.
+    Raises IntegrityError (`digest-mismatch`) and what the registry raises.
     """
-
-    def fill(part: Path) -> None:
-        left = layer.size
-        with part.open("wb") as file:
-            for chunk in registry.blob(repository, layer.digest):
-                left -= len(chunk)
-                if left < 0:
-                    break
-                file.write(chunk)
-                task.advance(len(chunk))
-        if left:
-            raise IntegrityError(
-                "size-mismatch",
-                "A layer in the registry does not have the size that it should.",
-                where=str(repository.at(layer.digest)),
-                expected=f"{layer.size} bytes",
-                found="more" if left < 0 else f"{layer.size - left} bytes",
-            )
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside(path, fill)
+    chunks = registry.blob(repository, layer.digest)  # which checks the digest
+    write_blob(path, checked(chunks, layer.size, where=str(repository.at(layer.digest))), progress=task)
 
 
 class RemoteLayers:

@@ -6,7 +6,7 @@ For whatever needs the blob afterwards (build, fetch, push) there is `run_layer_
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,20 +14,21 @@ from msgspec.structs import replace
 
 from envlock.errors import IntegrityError, UsageError
 from envlock.formats.beside import copy_beside
-from envlock.formats.oci import CONFIG, MANIFEST, Config, Execution, Manifest, RootFs, canonical_json, describe
+from envlock.formats.oci import CONFIG, MANIFEST, Config, Execution, Manifest, RootFs
 from envlock.formats.pylock import write_lock
 from envlock.formats.sha256 import file_sha256
 from envlock.formats.tar import MTIME
 from envlock.image.docker_archive import docker_archive
 from envlock.image.layer import Layer, write_layer
-from envlock.image.oci import CREATED, Blob, Image, PlatformImage, layer_descriptor
+from envlock.image.oci import CREATED, Image, PlatformImage, blob_of, layer_descriptor
 from envlock.image.plan import plan_layers
 from envlock.locking.steps import read_difference
-from envlock.model.edges import Artifacts, Ground, NoProgress, Task
+from envlock.model.edges import Artifacts, Ground, NoProgress
 from envlock.model.lock import Base, ImageConfig, Lock, LockFile, RunLayer
 from envlock.model.manifest import Environment
 from envlock.model.platform import Platform, image_platforms
 from envlock.operations.base_layers import base_documents
+from envlock.operations.build import Brought, from_nowhere
 from envlock.operations.edges import Edges
 
 NAME = "run.tar.gz"
@@ -35,15 +36,6 @@ _REPOSITORY = "localhost/envlock-run"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BELOW = ("registry", "base", "packages")
 """Kinds of the layers that steps are executed on: no virtual environment, no wheel."""
-
-
-Brought = Callable[[Layer, Path, Task], bool]
-"""As `operations.build.Brought`."""
-
-
-def from_nowhere(layer: Layer, path: Path, task: Task) -> bool:  # noqa: ARG001
-    """Bring nothing."""
-    return False
 
 
 class Executed(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,7 +237,7 @@ def _image_of(
     layers: Sequence[Layer], files: Mapping[str, Path], platform: Platform, variables: Mapping[str, str]
 ) -> Image:
     """Return an image of these layers and variables, and nothing else."""
-    config = _blob(
+    config = blob_of(
         CONFIG,
         Config(
             architecture=platform.architecture,
@@ -255,7 +247,7 @@ def _image_of(
             rootfs=RootFs(type="layers", diff_ids=tuple(layer.diff_id for layer in layers)),
         ),
     )
-    manifest = _blob(
+    manifest = blob_of(
         MANIFEST,
         Manifest(
             schema_version=2,
@@ -266,11 +258,6 @@ def _image_of(
     )
     one = PlatformImage(platform=platform, layers=tuple(layers), config=config, manifest=manifest)
     return Image(lock_digest="", index=manifest, platforms=(one,), files=dict(files))
-
-
-def _blob(media_type: str, document: object) -> Blob:
-    raw = canonical_json(document)
-    return Blob(descriptor=describe(raw, media_type), raw=raw)
 
 
 def _count(steps: Sequence[str]) -> str:

@@ -139,7 +139,7 @@ def _layout_of(reference: str, lock_file: LockFile) -> tuple[Path, tuple[str, ..
             "This kind of image cannot be verified yet.",
             expected="oci:DIR, the folder of an OCI layout, or oci:DIR:TAG",
             found=reference,
-            hint="Write one: envlock build -o oci:DIR, or skopeo copy docker://IMAGE oci:DIR",
+            hint="Write one: envlock build -o oci:DIR, or of an image in a registry: envlock copy REF oci:DIR",
         )
     folder, colon, tag = place.rpartition(":")
     if Path(place).exists() or not colon or not Path(folder).is_dir():

@@ -30,12 +30,15 @@ from envlock.operations.documents import (
     manifest_of,
 )
 from envlock.operations.places import Place
+from envlock.operations.references import lock_tag
 
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 _CONFIGS = (CONFIG, "application/vnd.docker.container.image.v1+json")
 """Media types of the configurations of images; a chart or an attestation has another one."""
 _MOST_REFERRERS = 100
 """Anybody who may push may attach; more are not looked at."""
+
+_MOST_SIGNATURES, _LONGEST_SIGNATURE = 16, 1 << 20
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,10 +110,9 @@ def _contradictions(origin: Origin, history: History) -> Iterator[str]:
 
 def _index_with(registry: Registry, reference: Reference, top: Descriptor, manifest: Manifest) -> Descriptor | None:
     """Return the index of our image that lists a manifest, None where the registry has none."""
-    lock, source = (_digest(manifest.annotations.get(label)) for label in (LABEL_LOCK, LABEL_SOURCE))
-    if lock is None:
+    tag = lock_tag(manifest.annotations)
+    if tag is None:
         return None
-    tag = f"lock-{lock[:16]}-src-{source[:16]}" if source else f"lock-{lock[:32]}"
     found = registry.find(reference.tagged(tag))
     if found is None:
         return None
@@ -210,8 +212,15 @@ def _statement(documents: Documents, descriptor: Descriptor, subject: str, origi
             return Statement(digest=descriptor.digest, problem="it holds no in-toto statement")
         raw = documents.raw(manifest.layers[0])
         provenance = parse_statement(raw, descriptor.digest)
-        armored = [documents.raw(layer) for layer in manifest.layers[1:] if layer.media_type == SSH_SIGNATURE]
+        beside = [layer for layer in manifest.layers[1:] if layer.media_type == SSH_SIGNATURE]
+        if len(beside) > _MOST_SIGNATURES or any(layer.size > _LONGEST_SIGNATURE for layer in beside):
+            return Statement(digest=descriptor.digest, problem="its signatures are too many, or too long")
+        armored = [documents.raw(layer) for layer in beside]
     except IntegrityError as error:
+        return Statement(digest=descriptor.digest, problem=error.what)
+    except UsageError as error:
+        if error.reference not in ("no-image", "no-blob", "not-a-manifest"):
+            raise
         return Statement(digest=descriptor.digest, problem=error.what)
     signatures: tuple[Signature, ...] = tuple(trust.signatures.check(raw, one, trust.allowed) for one in armored)
     problem = _contradiction(provenance, subject, origin)

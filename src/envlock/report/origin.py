@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from envlock.errors import printable
+from envlock.errors import one_line
 from envlock.model.origin import Here, Origin, Statement
 from envlock.model.provenance import Provenance, Signature, Source
 from envlock.report.style import Style, plain
@@ -15,11 +15,11 @@ from envlock.report.style import Style, plain
 
 def origin_text(origin: Origin, *, style: Style = plain) -> str:
     """Return one line for each thing that is known, with the names that `build` and `push` print too."""
-    lines = [style(printable(origin.reference), "strong")]
-    lines += [f"  {label:<15} {printable(value)}" for label, value in _rows(origin)]
-    lines += [style(f"  {'wrong':<15} {printable(problem)}", "bad") for problem in origin.problems]
+    lines = [style(one_line(origin.reference), "strong")]
+    lines += [f"  {label:<15} {one_line(value)}" for label, value in _rows(origin)]
+    lines += [style(f"  {'wrong':<15} {one_line(problem)}", "bad") for problem in origin.problems]
     if origin.unproven:
-        lines.append(style(f"  {'unproven':<15} {printable(origin.unproven)}", "warn"))
+        lines.append(style(f"  {'unproven':<15} {one_line(origin.unproven)}", "warn"))
     return "\n".join(lines) + "\n"
 
 

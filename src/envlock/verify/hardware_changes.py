@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from envlock.model.change import Area, Change
+from envlock.model.change import Area, Change, change_of
 from envlock.model.finding import Impact
 from envlock.model.hardware import HardwareClass
 from envlock.model.lock import Lock
@@ -38,16 +38,7 @@ def hardware_changes(old: Lock, new: Lock) -> Iterator[Change]:
 
 def _change(area: Area, subject: str, before: str, after: str, why: str, impact: Impact, rank: int) -> Iterator[Change]:
     if before != after:
-        yield Change(
-            area=area,
-            kind="added" if not before else "removed" if not after else "changed",
-            impact=impact,
-            subject=subject,
-            before=before,
-            after=after,
-            why=why,
-            rank=rank,
-        )
+        yield change_of(area, subject, before, after, why, impact, rank)
 
 
 def _text(lock: Lock, field: str) -> str:

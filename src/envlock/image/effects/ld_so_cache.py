@@ -89,6 +89,9 @@ def _libraries(tree: Tree, folder: str) -> list[str]:
             continue
         try:
             elf = read_elf(partial(tree.read_at, entry.path))
+        except LookupError:  # of an image, and not kept for reading: it is found by the names that it has there
+            names.add(name)
+            continue
         except ValueError as error:
             raise IntegrityError("bad-elf", f"A library cannot be read: {error}.", where=f"/{entry.path}") from error
         if elf is None or elf.bits != 64 or elf.machine != tree.machine:

@@ -1,0 +1,40 @@
+"""What changes from one lock to another in the settings that programs run with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from envlock.model.change import Area, Change, change_of
+from envlock.model.finding import Impact
+from envlock.model.influence import SETTINGS_RANK
+from envlock.model.lock import Settings
+from envlock.verify.known import fact_about_setting
+
+_RESULTS_ENV = re.compile(
+    r"(TF|XLA|TORCH|CUDA|CUBLAS|CUDNN|NVIDIA|MKL|OMP|OPENBLAS|ONEDNN|DNNL|NPY|ATEN|JAX|PYTHONHASHSEED|KMP|NUMEXPR).*"
+)
+
+_THREADS = "Sums are taken in another order: matrix products, gradients and all training change in the last bits."
+
+
+def settings_changes(old: Settings, new: Settings) -> Iterator[Change]:
+    """Yield changes of the number of threads, and of environment variables."""
+    if old.threads != new.threads:
+        one, other = (str(each.threads or "as many as there are CPUs") for each in (old, new))
+        why = fact_about_setting("threads") or _THREADS
+        yield change_of("settings", "threads", one, other, why, "results", SETTINGS_RANK, "changed")
+    yield from variable_changes("settings", old.env, new.env)
+
+
+def variable_changes(area: Area, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+    """Yield what changes of environment variables; those of an image are set in its containers alone."""
+    for name in sorted({*old, *new}):
+        one, other = old.get(name, ""), new.get(name, "")
+        if one != other:
+            results = _RESULTS_ENV.fullmatch(name) is not None
+            why = fact_about_setting(name) or (
+                "It chooses kernels, their order or their seed." if results else "Programs may read it."
+            )
+            impact: Impact = "results" if results else "compat"
+            yield change_of(area, name, one, other, why, impact, SETTINGS_RANK)
