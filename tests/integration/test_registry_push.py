@@ -108,7 +108,6 @@ def test_referrers_are_found(server: Server) -> None:
         registry.put_manifest(reference.at(digest_of(raw)), raw, MANIFEST)
     found = json.loads(registry.referrers(reference.at(digest)))["manifests"]
     assert [one["artifactType"] for one in found] == list(kinds)
-    assert len(json.loads(registry.referrers(reference, kinds[1]))["manifests"]) == 1
     assert json.loads(registry.referrers(reference.at(found[0]["digest"])))["manifests"] == []
 
 

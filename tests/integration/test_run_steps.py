@@ -197,6 +197,21 @@ def test_a_dry_run_and_no_build_execute_nothing(failing: Project) -> None:
     assert failing.lock_path().read_bytes() == before
 
 
+def test_bytecode_is_proven_beside_what_steps_made(failing: Project, engine: str) -> None:  # noqa: F811
+    """Modules that steps brought or changed are the lock's, by their layer's digest: no alarm, and no other batch."""
+    folder = "/usr/lib/python3/dist-packages"
+    written(
+        failing.folder,
+        f"echo 'x = 1' > {folder}/hi.py && python3.11 -m py_compile {folder}/hi.py",
+        "echo '# more' >> /usr/lib/python3.11/this.py",
+    )
+    run(failing, engine, "lock")
+    assert any("__pycache__/hi." in name for name in entries(blob(failing)))
+    failing.ok("build")
+    result = failing.ok("verify", "--image", "oci:.envlock/images/small", "--full", "--recompile", "--json")
+    assert [finding["rule"] for finding in result.json["findings"]] == ["bytecode-recompiled"]
+
+
 def test_a_platform_that_the_engine_cannot_run(failing: Project, engine: str) -> None:  # noqa: F811
     """Not being able to execute is no verdict on the steps."""
     written(failing.folder, "touch /a")

@@ -101,7 +101,7 @@ class DictRegistry:
         if reference.digest is None:
             self.tags.setdefault(reference.name, {})[reference.target] = digest_of(raw)
 
-    def referrers(self, reference: Reference, artifact_type: str | None = None) -> bytes:
+    def referrers(self, reference: Reference) -> bytes:
         """List the manifests whose subject it is."""
         self._note("referrers", reference)
         found = []
@@ -109,6 +109,6 @@ class DictRegistry:
             if media_type == MANIFEST:
                 manifest = parse_manifest(raw, digest)
                 kind = manifest.artifact_type or manifest.config.media_type
-                if manifest.subject and manifest.subject.digest == reference.digest and artifact_type in (None, kind):
+                if manifest.subject and manifest.subject.digest == reference.digest:
                     found.append(Descriptor(media_type=media_type, digest=digest, size=len(raw), artifact_type=kind))
         return canonical_json(Index(schema_version=2, media_type=INDEX, manifests=tuple(found)))

@@ -173,6 +173,15 @@ def test_settings_outside_etc_are_the_packages(pool: Pool, tmp_path: Path) -> No
     assert above(pool, [package], layers, tmp_path)["srv/older.conf"][1] == b"new\n"
 
 
+def test_folders_that_are_not_plain_are_listed_as_they_are(pool: Pool, tmp_path: Path) -> None:
+    """Docker's graph drivers give a folder that a layer does not list root and 0755."""
+    mail = folder("var/mail/", mode=0o2775, gid=8)
+    package = pool.add("new", data=[folder("./var/"), member("./var/mail/deep/new", "x"), member("./usr/bin/new", "x")])
+    found = above(pool, [package], [*MERGED, [folder("var/"), mail]], tmp_path)
+    assert set(found) == {"usr/bin/new", "var/mail", "var/mail/deep", "var/mail/deep/new"}
+    assert (found["var/mail"][0].mode, found["var/mail"][0].gid) == (0o2775, 8)
+
+
 def test_libraries_of_python_packages_that_the_linker_is_to_find(pool: Pool, tmp_path: Path) -> None:
     """As images for GPUs name them: they have gigabytes and are not read, so that their files' names have to do."""
     packages = "usr/local/lib/python3.11/dist-packages/nvidia/cudnn/lib"

@@ -181,7 +181,7 @@ def test_a_signature_is_a_second_layer_and_put_once_for_each_key(image: Image, l
 class LyingRegistry(DictRegistry):
     """Lists what it does not have."""
 
-    def referrers(self, reference: Reference, artifact_type: str | None = None) -> bytes:
+    def referrers(self, reference: Reference) -> bytes:
         """One manifest that nobody put."""
         gone = Descriptor(media_type=MANIFEST, digest=f"sha256:{'0' * 64}", size=7)
         return canonical_json(Index(schema_version=2, media_type=INDEX, manifests=(gone,)))

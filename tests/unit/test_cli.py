@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from envlock.cli.build import own_layout
 from envlock.cli.main import COMMANDS
+from envlock.model.manifest_parser import find_manifest
 
 
 def envlock(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -127,3 +129,15 @@ def test_one_tag_is_not_given_to_two_images(tmp_path: Path) -> None:
     done = envlock(tmp_path, "build", "a", "bare", "-t", "v1", "-o", "oci:images")
     assert done.returncode == 2
     assert "say of which environment" in done.stderr
+
+
+def test_git_is_told_to_ignore_the_project_s_own_layouts(tmp_path: Path) -> None:
+    """Also where nobody ran `envlock init`; what the user wrote there stays."""
+    (tmp_path / "envlock.toml").write_text(_IMAGES)
+    manifest = find_manifest(tmp_path)
+    assert own_layout(manifest, "a") == ("oci", str(tmp_path / ".envlock" / "images" / "a"))
+    ignore = tmp_path / ".envlock" / ".gitignore"
+    assert ignore.read_text() == "*\n"
+    ignore.write_text("images/\n")
+    own_layout(manifest, "a")
+    assert ignore.read_text() == "images/\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import tracemalloc
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from envlock.adapters.engine_steps import _lines
 from envlock.errors import IntegrityError, UsageError, one_line
 from envlock.formats.in_toto import parse_statement, provenance_statement
 from envlock.formats.layer_reader import read_layer
+from envlock.formats.oci import INDEX
 from envlock.image.layered_root import unpack_layers
 from envlock.image.project_tree import collect
 from envlock.image.sums import parse_sums
@@ -22,7 +24,9 @@ from envlock.model.edges import NoProgress
 from envlock.model.origin import Artifact, Origin, PlatformNames, Statement
 from envlock.model.provenance import Provenance, Source
 from envlock.model.reference import Reference
+from envlock.operations.copy import tag_image
 from envlock.report.origin import origin_text
+from tests.unit.registries import DictRegistry
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -203,3 +207,29 @@ def test_folders_in_folders_without_an_end(tmp_path: Path) -> None:
         with pytest.raises(IntegrityError, match="deep"):
             unpack_layers([read_layer([archive], where="layer")], tmp_path / "root")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dockerignore_that_never_ends(tmp_path: Path) -> None:
+    """It is not waited for."""
+    (tmp_path / "train.py").write_text("")
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir):
+        make(tmp_path / ".dockerignore")
+        with pytest.raises(UsageError, match="bad-dockerignore"):
+            collect(tmp_path, (".",), progress=NoProgress())
+        if not (tmp_path / ".dockerignore").is_dir():
+            (tmp_path / ".dockerignore").unlink()
+
+
+def test_a_tag_is_given_to_what_the_registry_itself_names() -> None:
+    """A mirror decides nothing of what is pushed."""
+
+    class Mirrored(DictRegistry):
+        def manifest(self, reference: Reference) -> tuple[bytes, str, str]:
+            return super().manifest(reference if reference.digest else reference.tagged("old"))
+
+    registry = Mirrored()
+    at = Reference.parse("registry.example.com/team/demo:v1")
+    for tag, raw in (("old", b'{"manifests":[],"schemaVersion":2}'), ("v1", b'{"schemaVersion":2,"manifests":[]}')):
+        registry.put_manifest(at.tagged(tag), raw, INDEX)
+    digest, _ = tag_image(at, ("v2",), registry)
+    assert registry.find(at.tagged("v2")) == registry.find(at) == digest

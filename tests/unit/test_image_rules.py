@@ -79,6 +79,8 @@ def test_everything_an_image_may_say(tmp_path: Path) -> None:
         ("include = ['src']\nworkdir = '/opt/venv/x'", "image.workdir", "cannot be put there"),
         ("include = ['src']\nworkdir = '/'", "image.workdir", "cannot be put there"),
         ("include = ['src']\nworkdir = '/lib/x'", "image.workdir", "cannot be put there"),
+        ("include = ['src']\nworkdir = '/root/app'", "image.workdir", "cannot be put there"),
+        ("include = ['src']\nworkdir = '/home/ana/app'", "image.workdir", "cannot be put there"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, line: str, where: str, what: str) -> None:

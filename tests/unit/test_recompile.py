@@ -15,10 +15,11 @@ from envlock.model.edges import NoProgress
 from envlock.model.lock import Base, ImageConfig, LockFile
 from envlock.model.observation import Environment
 from envlock.observe.image import observe_image
+from envlock.operations.base_layers import base_documents
 from envlock.operations.recompile import recompiled
 from tests.unit.base_images import Images, debian
 from tests.unit.images import AMD64, FakeCompiler
-from tests.unit.test_base_layers import base_documents, build_on, edges, on
+from tests.unit.test_base_layers import build_on, edges, on
 from tests.unit.wheels import make_wheel
 
 

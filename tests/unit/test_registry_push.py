@@ -413,7 +413,7 @@ def test_a_refused_manifest_names_the_way_out(fake: FakeRegistry, answer: Answer
 
 
 def test_referrers_are_the_registry_s_to_list(fake: FakeRegistry) -> None:
-    """Where it knows of them no tag is written; what it does not filter is filtered here."""
+    """Where it knows of them no tag is written."""
     fake.has_referrers = True
     client = Client(fake)
     subject = digest_of(MANIFEST_RAW)
@@ -422,10 +422,8 @@ def test_referrers_are_the_registry_s_to_list(fake: FakeRegistry) -> None:
         raw = referrer(subject, kind)
         client.registry.put_manifest(client.reference.at(digest_of(raw)), raw, MANIFEST)
     assert not any("sha256-" in path for path in fake.paths())
-    assert len(json.loads(client.registry.referrers(listed))["manifests"]) == 2
-    (found,) = json.loads(client.registry.referrers(listed, "a/two"))["manifests"]
-    assert found["digest"] == digest_of(referrer(subject, "a/two"))
-    assert "artifactType=a%2Ftwo" in fake.paths("GET")[-1]
+    found = json.loads(client.registry.referrers(listed))["manifests"]
+    assert [each["digest"] for each in found] == [digest_of(referrer(subject, kind)) for kind in ("a/one", "a/two")]
 
 
 def test_referrers_come_in_pages(fake: FakeRegistry) -> None:
@@ -468,7 +466,6 @@ def test_referrers_are_kept_under_a_tag_elsewhere(fake: FakeRegistry) -> None:
     assert fake.manifests[("team/churn", tag)] == (INDEX, canonical_json({**kept, "manifests": entries}))
     listed = client.reference.at(subject)
     assert json.loads(client.registry.referrers(listed))["manifests"] == entries
-    assert json.loads(client.registry.referrers(listed, "a/one"))["manifests"] == entries[1:2]
     assert json.loads(client.registry.referrers(client.reference.at(DIGEST)))["manifests"] == []
 
 

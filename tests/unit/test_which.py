@@ -64,8 +64,8 @@ class CarelessRegistry(DictRegistry):
         super().__init__()
         self.listed: tuple[Descriptor, ...] = ()
 
-    def referrers(self, reference: Reference, artifact_type: str | None = None) -> bytes:
-        index = parse_index(super().referrers(reference, artifact_type), "")
+    def referrers(self, reference: Reference) -> bytes:
+        index = parse_index(super().referrers(reference), "")
         return canonical_json(msgspec.structs.replace(index, manifests=(*index.manifests, *self.listed)))
 
 
@@ -146,7 +146,8 @@ def test_an_image_says_what_it_is_of(registry: DictRegistry, image: Image, lock_
     )
     assert found.exit_code == 0
     parsed = json.loads(origin_json(found))
-    assert (parsed["schema"], parsed["lock_digest"], parsed["exit-code"]) == (1, lock_file.digest, 0)
+    assert (parsed["schema"], parsed["lock"], parsed["exit_code"]) == (1, f"sha256:{lock_file.digest}", 0)
+    assert parsed["platforms"]["linux/arm64"]["image"] == arm64.image_id
     assert parsed["statements"][0]["provenance"]["source"]["commit"] == SOURCE.commit
 
 

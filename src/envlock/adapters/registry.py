@@ -55,9 +55,9 @@ class OciRegistry:
         if listed is None and subject_of(raw) is not None:
             self._referrers.keep(reference, raw, media_type)
 
-    def referrers(self, reference: Reference, artifact_type: str | None = None) -> bytes:
+    def referrers(self, reference: Reference) -> bytes:
         """Return an OCI index; where the reference has only a tag, of what that tag names now."""
-        return self._referrers.listed(reference, reference.digest or self.digest(reference), artifact_type)
+        return self._referrers.listed(reference, reference.digest or self.digest(reference))
 
     def has_blob(self, reference: Reference, digest: str) -> bool:
         """Ask the registry itself with HEAD."""

@@ -111,9 +111,20 @@ def check(response: urllib3.BaseHTTPResponse, reference: Reference, missing: str
     raise failed(reference.registry, f"it answered {found}")
 
 
-def _read(response: urllib3.BaseHTTPResponse, reference: Reference, registry: str) -> tuple[bytes, str, str]:
+def read_body(response: urllib3.BaseHTTPResponse, registry: str, limit: int, what: str) -> bytes:
+    """Return a body of at most `limit` bytes; UsageError (`registry-failed`) says of which answer it is not one."""
     import urllib3
 
+    try:
+        raw = response.read(limit + 1)
+    except urllib3.exceptions.HTTPError as error:
+        raise failed(registry, type(error).__name__) from None
+    if len(raw) > limit:
+        raise failed(registry, f"{what} is larger than {_LIMIT} bytes")
+    return raw
+
+
+def _read(response: urllib3.BaseHTTPResponse, reference: Reference, registry: str) -> tuple[bytes, str, str]:
     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
     if media_type not in _KINDS:
         raise UsageError(
@@ -124,12 +135,7 @@ def _read(response: urllib3.BaseHTTPResponse, reference: Reference, registry: st
             found=media_type or "no media type",
             hint="Is this a registry? Images of the old schema 1 have to be pushed again by a newer docker.",
         )
-    try:
-        raw = response.read(_LIMIT + 1)
-    except urllib3.exceptions.HTTPError as error:
-        raise failed(registry, type(error).__name__) from None
-    if len(raw) > _LIMIT:
-        raise failed(registry, f"its image manifest has more than {_LIMIT} bytes")
+    raw = read_body(response, registry, _LIMIT, "its image manifest")
     found = digest_of(raw)
     # A tag's digest is the registry's word; under a digest the bytes must be that digest's.
     for expected in (reference.digest, response.headers.get("Docker-Content-Digest")):

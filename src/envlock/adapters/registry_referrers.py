@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import re
 import threading
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urljoin
+from typing import Any
+from urllib.parse import urljoin
 
 import msgspec
 
 from envlock.adapters.registry_errors import Refusal, failed, manifest_refused
-from envlock.adapters.registry_manifests import Manifests, check
+from envlock.adapters.registry_manifests import Manifests, check, read_body
 from envlock.adapters.registry_session import Session
 from envlock.adapters.registry_tokens import pull_scope
 from envlock.errors import UsageError
 from envlock.formats.oci import INDEX, canonical_json, digest_of
 from envlock.model.reference import Reference
-
-if TYPE_CHECKING:
-    import urllib3
 
 _LIMIT = 4 << 20
 """Bytes of all pages together, as of the list under a tag."""
@@ -47,13 +44,11 @@ class Referrers:
         self._manifests = manifests
         self._writing = threading.Lock()
 
-    def listed(self, reference: Reference, digest: str, artifact_type: str | None) -> bytes:
-        """Return an OCI index of what refers to a digest, of one type where it is given; an empty one else."""
-        found = self._asked(reference, digest, artifact_type)
+    def listed(self, reference: Reference, digest: str) -> bytes:
+        """Return an OCI index of what refers to a digest; an empty one where nothing does."""
+        found = self._asked(reference, digest)
         if found is None:
             found = self._kept(_fallback(reference, digest))["manifests"]
-        if artifact_type is not None:  # registries need not filter
-            found = [one for one in found if one.get("artifactType") == artifact_type]
         return canonical_json(_empty() | {"manifests": found})
 
     def keep(self, reference: Reference, raw: bytes, media_type: str) -> None:
@@ -74,11 +69,9 @@ class Referrers:
         if entry not in self._kept(tag)["manifests"]:
             raise failed(reference.registry, "its list of referrers is written by others all the time")
 
-    def _asked(self, reference: Reference, digest: str, artifact_type: str | None) -> list[dict[str, Any]] | None:
+    def _asked(self, reference: Reference, digest: str) -> list[dict[str, Any]] | None:
         """Return what the registry itself lists, None where it knows of no referrers."""
         url = f"{self._session.hosts.root(reference.registry)}/v2/{reference.repository}/referrers/{digest}"
-        if artifact_type is not None:
-            url += f"?artifactType={quote(artifact_type, safe='')}"
         found: list[dict[str, Any]] = []
         left = _LIMIT
         for _ in range(_PAGES):
@@ -89,7 +82,7 @@ class Referrers:
                 if response.status in _WITHOUT or (response.status == 200 and media_type != INDEX):
                     return None
                 check(response, reference, "no-image")
-                raw = _body(response, reference.registry, left)
+                raw = read_body(response, reference.registry, left, "its list of referrers")
                 left -= len(raw)
                 found += _parsed(raw, reference.registry)["manifests"]
                 following = _NEXT.search(response.headers.get("Link", ""))
@@ -154,15 +147,3 @@ def _parsed(raw: bytes, registry: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise failed(registry, "its list of referrers cannot be read")
-
-
-def _body(response: urllib3.BaseHTTPResponse, registry: str, limit: int) -> bytes:
-    import urllib3
-
-    try:
-        raw = response.read(limit + 1)
-    except urllib3.exceptions.HTTPError as error:
-        raise failed(registry, type(error).__name__) from None
-    if len(raw) > limit:
-        raise failed(registry, f"its list of referrers has more than {_LIMIT} bytes")
-    return raw

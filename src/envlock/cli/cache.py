@@ -70,7 +70,7 @@ def show(*, as_json: bool) -> None:
                 kind: {
                     "items": len(own),
                     "bytes": sum(item.size for item in own),
-                    "longest-unused": _moment(own[0].used) if own else None,
+                    "longest_unused": _moment(own[0].used) if own else None,
                 }
                 for kind, own in kinds.items()
             },
@@ -92,7 +92,7 @@ def directory() -> None:
     click.echo(Cache().root)
 
 
-@command.command("verify")
+@command.command("verify", short_help="Prove that nothing in it was damaged.")
 @click.option("--fix", is_flag=True, help="Remove what is damaged; it is fetched or made anew when it is needed.")
 @_as_json
 @click.pass_context
@@ -125,7 +125,7 @@ def verify(ctx: click.Context, *, fix: bool, as_json: bool) -> int:
     return 4 if any(damage.kind != "roots" for damage in left) else 1 if left else 0
 
 
-@command.command("prune")
+@command.command("prune", short_help="Remove what is not needed.")
 @click.option("--keep", metavar="SIZE", callback=_size, help="Remove the longest unused until so much is left: 10GB.")
 @click.option("--older-than", type=click.FloatRange(0), metavar="DAYS", help="Remove what was not used for so long.")
 @click.option("--all", "everything", is_flag=True, help="Remove all that no process uses.")

@@ -35,7 +35,7 @@ def command(ctx: click.Context, source: str, target: str, *, no_referrers: bool,
         click.echo(json.dumps({"schema": 1, **msgspec.to_builtins(copied)}, indent=2))
         return
     click.echo(copied.name)
-    more = f", {count(copied.referrers, 'referrer')} with it" if copied.referrers else ""
+    more = f", {count(copied.referrers, 'attestation')} with it" if copied.referrers else ""
     click.echo(
         f"  {copied.sent_bytes / 1e6:.1f} MB in {count(copied.sent, 'blob')} copied, "
         f"{copied.mounted} mounted, {copied.there} there already{more}"

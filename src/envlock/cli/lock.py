@@ -161,7 +161,7 @@ def lock_one(
         click.echo(f"  {relative(path)}  sha256:{written.digest}")
     stand_ins = _stand_ins(ctx, manifest, locked.lock, edges, told=not (same or as_json))
     row = _row(name, path, written, locked, same=same, changes=difference.changes if difference else ())
-    return row | ({"stand-ins": stand_ins} if stand_ins else {})
+    return row | ({"stand_ins": stand_ins} if stand_ins else {})
 
 
 def _stand_ins(

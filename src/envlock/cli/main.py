@@ -38,6 +38,10 @@ COMMANDS = {
 }
 
 
+_FULL = "Make room; `envlock cache prune` does it in the cache, and ENVLOCK_CACHE_DIR puts the cache elsewhere."
+_CLOSED = "Is it yours to write? For a cache of your own, set ENVLOCK_CACHE_DIR to another folder."
+
+
 class _Commands(click.Group):
     """Subcommands imported when they are called, so that --help costs little more than click."""
 
@@ -110,9 +114,9 @@ def main() -> NoReturn:
     except OSError as error:
         full = error.errno == errno.ENOSPC
         what = "The disk is full." if full else f"{error.strerror or error}."
-        hint = "Make room; `envlock cache prune` does it in the cache, and ENVLOCK_CACHE_DIR puts it elsewhere."
+        hint = _FULL if full else _CLOSED if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else ""
         where = str(error.filename or "")
-        _say(EnvlockError("disk-full" if full else "io-error", what, where=where, hint=hint if full else ""))
+        _say(EnvlockError("disk-full" if full else "io-error", what, where=where, hint=hint))
         code = 2
     except Exception as error:
         if os.environ.get("ENVLOCK_DEBUG"):

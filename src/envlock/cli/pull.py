@@ -24,7 +24,7 @@ from envlock.cli.wiring import edges_of, environments, manifest_here, only
     multiple=True,
     envvar="ENVLOCK_PULL_OUTPUT",
     metavar="OUTPUT",
-    help="oci:DIR, docker-archive:FILE or engine; oci:.envlock/images/ENV.",
+    help="oci:DIR, docker-archive:FILE or engine. Without: oci:.envlock/images/ENV.",
 )
 @click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the result as JSON.")
 @click.pass_context

@@ -39,11 +39,8 @@ _ARGV = "envlock.cli.run.argv"
 
 @click.command("run", cls=_BeforeCommand, options_metavar="[OPTIONS]")
 @click.argument("env", required=False, metavar="[ENV] -- CMD [ARG]...", shell_complete=environments)
-@click.option("--venv", type=click.Path(path_type=Path), help="Where; .venv, or .venv-ENV where there are several.")
-@click.option("--locked", is_flag=True, help="Fail (1) where the lock is stale, or the venv is not what is locked.")
-@click.option("--frozen", is_flag=True, help="Look neither at the manifest's inputs nor at what is installed.")
-@click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Set a variable, or pass it on.")
 @click.option("--image", is_flag=True, help="In a container of the locked image, by Docker or Podman.")
+@click.option("-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Set a variable, or pass it on.")
 @click.option(
     "-v",
     "--volume",
@@ -57,6 +54,13 @@ _ARGV = "envlock.cli.run.argv"
 @click.option("--gpus/--no-gpus", default=None, help="Image: hand NVIDIA GPUs on; as the lock wants them.")
 @click.option("--network", metavar="NAME", help="Image: as with docker: none, host, ...")
 @click.option("--platform", metavar="OS/ARCH", help="Image: another platform of the lock, emulated.")
+@click.option(
+    "--venv",
+    type=click.Path(path_type=Path),
+    help="Without --image: where the venv is; .venv, or .venv-ENV where there are several.",
+)
+@click.option("--locked", is_flag=True, help="Fail (1) where the lock is stale, or the venv is not what is locked.")
+@click.option("--frozen", is_flag=True, help="Look neither at the manifest's inputs nor at what is installed.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -78,7 +82,7 @@ def command(
     The environment is the project's venv, as sync made it: its programs come first on PATH, the settings that are
     locked are set, and PYTHONPATH and its like are not passed on. -e goes before all of these.
 
-    With --image it is a container of the locked image. Other than `docker run` it starts exactly the image that the
+    With --image it is a container of the locked image. Unlike `docker run` it starts exactly the image that the
     lock determines, by its ID and never by a tag, building and loading it where the Engine does not have it; mounts the
     project, writable, and works in the folder that you are in; runs as you; asks for GPUs where the lock wants them;
     ignores the image's entrypoint; takes the terminal if there is one, else stdin; and removes the container. Its

@@ -187,7 +187,20 @@ class BaseTree(Tree):
     # What comes out.
 
     def _paths(self) -> Iterable[str]:
-        return (path for path, node in self._nodes.items() if node.owner != BASE)
+        own = {path for path, node in self._nodes.items() if node.owner != BASE}
+        return own | {folder for path in own | self._removed for folder in self._special_parents(path)}
+
+    def _special_parents(self, path: str) -> Iterator[str]:
+        """Yield the image's folders above a path that are no plain ones: Docker's graph drivers would make them so.
+
+        They unpack each layer by itself, and give a folder that it does not list root and 0755.
+        """
+        while path := posixpath.dirname(path):
+            node = self._nodes.get(path)
+            if node is not None and node.kind == "dir" and node.owner == BASE:
+                entry = node.entry
+                if (entry.mode, entry.uid, entry.gid) != (0o755, 0, 0):
+                    yield path
 
     def members(self) -> Iterator[Member]:
         """Iterate over what is not the image's, sorted, with whiteouts of what goes (image-spec 1.1, layer.md)."""

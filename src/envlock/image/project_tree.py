@@ -137,6 +137,8 @@ def secrets(tree: Tree) -> list[str]:
 
 def _ignored(folder: Path) -> Patterns:
     try:
+        if not stat.S_ISREG((folder / FILENAME).stat().st_mode):  # a pipe would never end, a device neither
+            raise OSError(errno.EINVAL, "it is no file")
         return read_dockerignore((folder / FILENAME).read_bytes())
     except FileNotFoundError:
         return Patterns()

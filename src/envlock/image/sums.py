@@ -117,7 +117,12 @@ def extend_sums(path: Path, new: Sums, titles: Mapping[str, str] | None = None) 
         path.parent.mkdir(parents=True, exist_ok=True)
         beside(path, lambda part: part.write_bytes(format_sums(together)))
     except OSError as error:
-        raise UsageError("write-failed", f"{path} cannot be written.", found=error.strerror or str(error)) from error
+        raise UsageError(
+            "write-failed",
+            f"{path.parent.name}/{path.name} cannot be written.",
+            found=error.strerror or str(error),
+            hint="The digests of new images are kept there: make file and folder writable.",
+        ) from error
 
 
 def _said(layer: Layer) -> str:

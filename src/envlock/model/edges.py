@@ -313,7 +313,7 @@ class Registry(Protocol):
         fallback tag. Raises UsageError (`manifest-refused`).
         """
 
-    def referrers(self, reference: Reference, artifact_type: str | None = None) -> bytes:
+    def referrers(self, reference: Reference) -> bytes:
         """Return an OCI index of what refers to the reference's digest; an empty one where nothing does."""
 
 

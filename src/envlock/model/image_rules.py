@@ -26,6 +26,8 @@ _LINKED = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 _OF_THE_BASE = ("/", "/boot", "/etc", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/usr", "/var")
 _OF_USR = ("/usr/bin", "/usr/lib", "/usr/local", "/usr/sbin", "/usr/share", "/usr/src")
 """Folders whose modes the base decides."""
+_OF_SOMEBODY = ("/root", "/var/local", "/var/mail")
+"""Folders that are no plain ones; Engines differ in what becomes of them where a layer has something below."""
 
 
 def check_image(image: ImageTable, where: str) -> None:
@@ -67,7 +69,11 @@ def check_whole_image(image: ImageTable, settings: Settings, where: str) -> None
     if (
         image.include
         and workdir is not None
-        and (workdir in (*_OF_THE_BASE, *_OF_USR) or _below(workdir, (*_RESERVED, *_MOUNTED, *_LINKED)))
+        and (
+            workdir in (*_OF_THE_BASE, *_OF_USR)
+            or _below(workdir, (*_RESERVED, *_MOUNTED, *_LINKED, *_OF_SOMEBODY))
+            or re.match("/home/[^/]+/", workdir)
+        )
     ):
         raise _bad(
             "The included files cannot be put there: the folder is the base's or the lock's.",

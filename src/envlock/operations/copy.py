@@ -67,7 +67,8 @@ def tag_image(reference: Reference, tags: Sequence[str], registry: Registry) -> 
 
     Returns its digest, and what each tag named before. Raises what the registry raises.
     """
-    raw, media_type, digest = registry.manifest(reference)
+    named = registry.find(reference)  # by the registry itself: a mirror before it may be behind
+    raw, media_type, digest = registry.manifest(reference if named is None else reference.at(named))
     given = []
     for tag in tags:
         at = reference.tagged(tag)

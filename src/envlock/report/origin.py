@@ -24,8 +24,12 @@ def origin_text(origin: Origin, *, style: Style = plain) -> str:
 
 
 def origin_json(origin: Origin) -> str:
-    """Return everything that is known."""
-    return json.dumps({"schema": 1, **msgspec.to_builtins(origin), "exit-code": origin.exit_code}, indent=2)
+    """Return everything that is known, an image's digests under the keys that `build` and `push` give them."""
+    said = msgspec.to_builtins(origin)
+    lock = said.pop("lock_digest")
+    said["lock"] = f"sha256:{lock}" if lock else None
+    said["platforms"] = {one.platform: {"manifest": one.manifest, "image": one.image_id} for one in origin.platforms}
+    return json.dumps({"schema": 1, **said, "exit_code": origin.exit_code}, indent=2)
 
 
 def _rows(origin: Origin) -> Iterator[tuple[str, str]]:
