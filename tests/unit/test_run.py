@@ -211,11 +211,12 @@ def test_an_engine_is_asked_for_exactly_this() -> None:
     assert (options["user"], options["working_dir"], options["tty"]) == ("1:2", "/app", False)
     assert host["mounts"] == [{"Target": "/app", "Source": "/p", "Type": "bind", "ReadOnly": False}]
     assert (host["auto_remove"], host["network_mode"]) == (True, "none")
-    assert host.keys() == {"auto_remove", "network_mode", "mounts", "log_config"}
+    assert host["security_opt"] == ["no-new-privileges"]
+    assert host.keys() == {"auto_remove", "network_mode", "mounts", "log_config", "security_opt"}
     host = create_options(asked, terminal=True, gpus=True, labelled=True)["host_config"]
     assert host["device_requests"][0]["Count"] == -1
     assert host["device_requests"][0]["Capabilities"] == [["gpu", "compute", "utility"]]
-    assert host["security_opt"] == ["label=disable"]
+    assert host["security_opt"] == ["no-new-privileges", "label=disable"]
 
 
 def test_an_image_is_run_only_where_the_lock_is_for(lock_file: LockFile, tmp_path: Path) -> None:

@@ -87,12 +87,12 @@ def create_options(container: Container, *, terminal: bool, gpus: bool, labelled
             for mount in container.mounts
         ],
         "log_config": docker.types.LogConfig(type="none"),
+        # The project is mounted writable: a setuid program of the image must not leave files of root in it.
+        "security_opt": ["no-new-privileges", *(["label=disable"] if labelled else [])],
     }
     if gpus:
         capabilities = [["gpu", "compute", "utility"]]
         host["device_requests"] = [docker.types.DeviceRequest(count=-1, capabilities=capabilities)]
-    if labelled:
-        host["security_opt"] = ["label=disable"]
     return {
         "image": container.image,
         "entrypoint": [container.interpreter],

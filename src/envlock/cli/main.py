@@ -91,6 +91,14 @@ def cli(ctx: click.Context, directory: Path | None, *, quiet: bool, offline: boo
             raise click.UsageError(f"--directory {directory}: {error.strerror}") from None
     if os.environ.get("NO_COLOR"):
         ctx.color = False
+    if sys.getfilesystemencoding() != "utf-8":
+        raise EnvlockError(
+            "no-utf-8",
+            "Python was told not to use UTF-8 for file names, and packages have names in it.",
+            expected="utf-8",
+            found=sys.getfilesystemencoding(),
+            hint="Unset PYTHONUTF8, or set LC_ALL=C.UTF-8.",
+        )
     ctx.obj = {"quiet": quiet, "offline": offline}
 
 
