@@ -62,7 +62,7 @@ class Project:
     def ok(self, *arguments: str, environment: dict[str, str] | None = None) -> Result:
         """Run envlock here and expect success."""
         result = self.run(*arguments, environment=environment)
-        assert result.code == 0, result.err + result.out
+        assert result.code == 0, f"exit {result.code}: {result.err}{result.out}"
         return result
 
     def lock_path(self, env: str = "small") -> Path:
