@@ -12,7 +12,7 @@ from envlock.formats.wheel import open_wheel
 from envlock.model.artifact import Wheel
 from envlock.model.lock import Base, ImageConfig, Lock, LockFile, Package, Settings
 from envlock.model.platform import Platform
-from envlock.operations.build import Materials
+from envlock.operations.materials import Materials
 
 AMD64 = Platform("linux", "amd64")
 

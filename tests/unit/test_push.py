@@ -15,7 +15,8 @@ from envlock.image.oci import Image
 from envlock.image.sums import read_sums
 from envlock.model.lock import LockFile
 from envlock.model.reference import Reference
-from envlock.operations.build import Elsewhere, build, known_image
+from envlock.operations.build import build, known_image
+from envlock.operations.materials import Elsewhere
 from envlock.operations.push import Published, publish
 from envlock.operations.references import Destination
 from tests.unit.images import lock_of, materials

@@ -13,7 +13,8 @@ from envlock.image.layer import Layer
 from envlock.model.edges import Registry
 from envlock.model.lock import LockFile
 from envlock.model.reference import Reference
-from envlock.operations.build import Materials, build
+from envlock.operations.build import build
+from envlock.operations.materials import Materials
 from envlock.operations.push import publish
 from envlock.operations.references import Destination
 from envlock.operations.remote_layers import RemoteLayers

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from envlock.image.oci import Image
     from envlock.model.manifest import Manifest
     from envlock.operations.attest import Attached, Attestation
-    from envlock.operations.build import Elsewhere
     from envlock.operations.making import Making
+    from envlock.operations.materials import Elsewhere
     from envlock.operations.push import Published
     from envlock.operations.references import Destination
 

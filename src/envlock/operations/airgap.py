@@ -19,9 +19,9 @@ from envlock.model.artifact import Build, Deb, FileName, Requirement, Sha256, Wh
 from envlock.model.edges import Artifacts, Progress
 from envlock.model.lock import Lock, Package
 from envlock.model.platform import Platform
-from envlock.operations.build import Brought, from_nowhere
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import deb_name, fetch_debs
+from envlock.operations.materials import Brought, from_nowhere
 from envlock.operations.rebuild import locked_requirements
 from envlock.operations.steps import NAME, run_layer_of, run_layer_path
 from envlock.operations.wheels import Wheels

@@ -6,8 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +15,7 @@ from envlock.formats.base_documents import BaseDocuments
 from envlock.formats.pylock import wheels_of
 from envlock.formats.tar import Entry
 from envlock.image.above import members_above
-from envlock.image.base import Debs, base_members
+from envlock.image.base import base_members
 from envlock.image.bytecode_cache import BytecodeCache
 from envlock.image.install import folder, venv_skeleton
 from envlock.image.layer import Layer, LayerWriter, write_layer
@@ -25,66 +24,16 @@ from envlock.image.oci import Image, image_index, platform_image
 from envlock.image.plan import PlannedLayer, image_of, interpreter_identity, plan_layers
 from envlock.image.sums import Sums, extend_sums, read_sums
 from envlock.image.wheel_layer import write_wheel_layer
-from envlock.model.artifact import Deb, Wheel
+from envlock.model.artifact import Deb
 from envlock.model.edges import Compiler, NoProgress, Progress, Task
 from envlock.model.lock import LockFile
 from envlock.model.platform import Platform, image_platforms
-from envlock.operations.conflicts import Listing, refuse_locked_conflicts
+from envlock.operations.conflicts import refuse_locked_conflicts
+from envlock.operations.materials import Materials
 from envlock.operations.open_wheels import OpenWheels
 
 _MOST_JOBS = 4
 """Layers at a time: each costs some 25 MiB of memory, and one more than there are CPUs waits for its interpreter."""
-
-Wheels = Callable[[Wheel], Path]
-"""Returns the file of a locked wheel, its sha256 verified; asked only for wheels that a layer has to be built of."""
-Elsewhere = Callable[[Layer], bool]
-"""Tells whether a layer that the lock or `envlock.sum` vouches for is where the image goes already, so that its bytes
-are not needed here; asked from several threads."""
-Brought = Callable[[Layer, Path, Task], bool]
-"""Brings the blob of a layer that `envlock.sum` vouches for from a registry to a path, its digest verified; False
-where no registry has it."""
-Compilers = Callable[[Platform], AbstractContextManager[Compiler]]
-"""Opens the image's own interpreter of a platform; asked once, and only where bytecode has to be compiled."""
-Bases = Callable[[Platform], BaseDocuments | None]
-"""Returns the documents of a base from a registry, None for a base of packages."""
-Given = Callable[[Platform, PlannedLayer], Path]
-"""Returns the blob of a layer that the lock knows by its digest (`PlannedLayer.given`), verified: of a base from a
-registry, or of run steps."""
-
-
-def nowhere(layer: Layer) -> bool:  # noqa: ARG001
-    """Tell that a layer is nowhere else: `Elsewhere` of an image that is written here."""
-    return False
-
-
-def from_nowhere(layer: Layer, path: Path, task: Task) -> bool:  # noqa: ARG001
-    """Bring nothing: `Brought` where there is no registry."""
-    return False
-
-
-def _nothing_given(platform: Platform, planned: PlannedLayer) -> Path:
-    raise LookupError(f"{planned.title} for {platform}: nobody was asked for this layer")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Materials:
-    """Where a build takes its inputs from, and where it keeps what it made."""
-
-    wheels: Wheels
-    debs: Debs
-    compilers: Compilers
-    layers: Path
-    """Folder of the layer cache."""
-    sums: Path | None
-    """`envlock.sum`, checked and extended; None for a build that nothing vouches for."""
-    bytecode: Path | None = None
-    """Folder of the bytecode cache, where there is one."""
-    bases: Bases = lambda _: None
-    given: Given = _nothing_given
-    brought: Brought = from_nowhere
-    elsewhere: Elsewhere = nowhere
-    listing: Listing | None = None
-    """Opens wheels for what they install, without their bytes; `wheels` where None."""
 
 
 def build(

@@ -18,10 +18,11 @@ from envlock.model.lock import Base, LockFile
 from envlock.model.platform import Platform, image_platforms
 from envlock.model.reference import Reference
 from envlock.operations.base_layers import base_documents, base_layer
-from envlock.operations.build import Elsewhere, Materials, build, known_image, nowhere
+from envlock.operations.build import build, known_image
 from envlock.operations.compilers import open_compiler
 from envlock.operations.edges import Edges
 from envlock.operations.fetch import fetch_debs
+from envlock.operations.materials import Elsewhere, Materials, nowhere
 from envlock.operations.remote_layers import RemoteLayers
 from envlock.operations.steps import run_layer_path
 from envlock.operations.wheels import Wheels

@@ -10,9 +10,9 @@ from envlock.image.sums import read_sums
 from envlock.model.lock import LockFile
 from envlock.model.manifest import Manifest
 from envlock.model.reference import Reference
-from envlock.operations.build import Elsewhere, nowhere
 from envlock.operations.edges import Edges
 from envlock.operations.image import build_image, vouched_image
+from envlock.operations.materials import Elsewhere, nowhere
 from envlock.operations.project import project_image
 from envlock.operations.pull import pull_image
 from envlock.operations.references import neighbours

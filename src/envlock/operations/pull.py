@@ -23,10 +23,11 @@ from envlock.model.lock import LockFile
 from envlock.model.platform import Platform, image_platforms
 from envlock.model.reference import Reference
 from envlock.operations.base_layers import base_documents
-from envlock.operations.build import Materials, build
+from envlock.operations.build import build
 from envlock.operations.documents import RegistryDocuments
 from envlock.operations.edges import Edges
 from envlock.operations.image import vouched_image
+from envlock.operations.materials import Materials
 from envlock.operations.remote_layers import bring_layer
 
 _CONNECTIONS = 4

@@ -15,7 +15,7 @@ from envlock.image.layer import Layer
 from envlock.image.oci import Blob, Image
 from envlock.model.edges import NoProgress, Progress, Registry, Task
 from envlock.model.reference import Reference
-from envlock.operations.build import Elsewhere
+from envlock.operations.materials import Elsewhere
 from envlock.operations.references import Destination, lock_tag_moved
 
 _CONNECTIONS = 4

@@ -28,8 +28,8 @@ from envlock.model.lock import Base, ImageConfig, Lock, LockFile, RunLayer
 from envlock.model.manifest import Environment
 from envlock.model.platform import Platform, image_platforms
 from envlock.operations.base_layers import base_documents
-from envlock.operations.build import Brought, from_nowhere
 from envlock.operations.edges import Edges
+from envlock.operations.materials import Brought, from_nowhere
 
 NAME = "run.tar.gz"
 _REPOSITORY = "localhost/envlock-run"
