@@ -30,7 +30,7 @@ from tests.integration.registry_server import Server, serving
 
 pytestmark = pytest.mark.network
 
-KILLS = int(os.environ.get("ENVLOCK_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("ENVLOCK_TEST_KILLS", "6"))
 SEED = int(os.environ.get("ENVLOCK_TEST_SEED", "1"))
 LOADS = KILLS // 4
 

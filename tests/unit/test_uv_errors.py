@@ -17,6 +17,8 @@ WANTED = Resolution(
     cutoff="2021-01-01T00:00:00Z",
 )
 NONE = "error: No solution found when resolving dependencies\n  cause: Because six was not found, we can conclude ..."
+INDENTED = NONE.replace("\n", "\n  ")
+"""Lines that are not ours stand further in than ours."""
 
 
 def test_unsatisfiable() -> None:
@@ -25,8 +27,8 @@ def test_unsatisfiable() -> None:
     assert str(error) == (
         "The requirements cannot be satisfied for Python 3.9 on linux/amd64, glibc 2.31. [unsatisfiable]\n"
         "  expected: a set of releases from before 2021-01-01T00:00:00Z\n"
-        f"  found: {NONE}\n"
-        "  next: one thing\nanother"
+        f"  found: {INDENTED}\n"
+        "  next: one thing\n    another"
     )
 
 

@@ -28,6 +28,10 @@ _LINES = 15
 _LONGEST_LINE = 1 << 16
 """Bytes of a line that are kept, the last ones: a step may print gigabytes without ending one."""
 _GZIP = b"\x1f\x8b"
+_NOT_RUNNING = ("exec format error", "is not running", "No such container")
+"""What Engines say of a container whose shell cannot be executed, or has ended."""
+_REMOVED_S = 60
+"""Longest wait for an Engine to remove a container."""
 
 
 class EngineSteps:
@@ -109,14 +113,15 @@ class EngineSteps:
         undo.callback(_close, attached)
         try:
             api.start(container)
-            running = api.inspect_container(container)["State"]["Running"]
+            # A foreign shell may start and end at once: only what it executes tells that it runs.
+            asked = api.exec_create(container, ["/bin/sh", "-c", ":"], user="0:0", workdir="/")["Id"]
+            api.exec_start(asked)
+            if api.exec_inspect(asked)["ExitCode"] == 0:
+                return container
         except docker.errors.APIError as error:
             why = reason_of(error)
-            if "exec format error" not in why:
+            if not any(text in why for text in _NOT_RUNNING):
                 raise self._failed(why) from error
-            running = False
-        if running:
-            return container
         if engine.platform != ground.platform:
             raise UnverifiableError(
                 "foreign-architecture",
@@ -247,9 +252,13 @@ def _line(raw: bytes) -> str:
 
 def _remove_container(api: Any, container: str) -> None:
     import docker
+    import requests
 
     with contextlib.suppress(docker.errors.APIError):
         api.remove_container(container, v=True, force=True)
+    # Where the Engine is removing it already, its image is in use until it has.
+    with contextlib.suppress(docker.errors.APIError, requests.exceptions.RequestException):
+        api.wait(container, timeout=_REMOVED_S, condition="removed")
 
 
 def _remove_image(api: Any, image: str) -> None:

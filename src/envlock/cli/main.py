@@ -91,14 +91,6 @@ def cli(ctx: click.Context, directory: Path | None, *, quiet: bool, offline: boo
             raise click.UsageError(f"--directory {directory}: {error.strerror}") from None
     if os.environ.get("NO_COLOR"):
         ctx.color = False
-    if sys.getfilesystemencoding() != "utf-8":
-        raise EnvlockError(
-            "no-utf-8",
-            "Python was told not to use UTF-8 for file names, and packages have names in it.",
-            expected="utf-8",
-            found=sys.getfilesystemencoding(),
-            hint="Unset PYTHONUTF8, or set LC_ALL=C.UTF-8.",
-        )
     ctx.obj = {"quiet": quiet, "offline": offline}
 
 
@@ -119,6 +111,17 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except UnicodeEncodeError as error:
+        _say(
+            EnvlockError(
+                "no-utf-8",
+                "A name has letters that this machine's encoding does not have.",
+                expected="utf-8",
+                found=error.encoding,
+                hint="Set LC_ALL=C.UTF-8, and leave PYTHONUTF8 unset.",
+            )
+        )
+        code = 2
     except OSError as error:
         full = error.errno == errno.ENOSPC
         what = "The disk is full." if full else f"{error.strerror or error}."
