@@ -280,6 +280,7 @@ def measure_ours(
     plain = Ours(project, env, scratch / "plain", f"{address}/plain/first", bytecode=False)
     for side in (bumped, plain):
         side.run("lock", env)
+    for side in (ours, bumped, plain):
         side.run("fetch", env)
     bumped.cache = ours.cache
     for side, bytecode in ((ours, True), (plain, False)):
