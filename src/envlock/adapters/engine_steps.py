@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from envlock.adapters.attached import close
 from envlock.adapters.engine import Engine, reason_of
 from envlock.errors import EnvlockError, IntegrityError, UnverifiableError, UsageError
 from envlock.formats.beside import beside
@@ -110,7 +111,7 @@ class EngineSteps:
         container = str(made["Id"])
         undo.callback(_remove_container, api, container)
         attached = api.attach_socket(container, params={"stdin": 1, "stream": 1})
-        undo.callback(_close, attached)
+        undo.callback(close, attached)
         try:
             api.start(container)
             # A foreign shell may start and end at once: only what it executes tells that it runs.
@@ -266,10 +267,3 @@ def _remove_image(api: Any, image: str) -> None:
 
     with contextlib.suppress(docker.errors.APIError):
         api.remove_image(image)
-
-
-def _close(attached: Any) -> None:
-    response = getattr(attached, "_response", None)
-    for part in (response, getattr(attached, "_sock", None), attached):
-        if part is not None:
-            part.close()
