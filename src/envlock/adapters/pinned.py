@@ -24,6 +24,7 @@ import msgspec
 from envlock.adapters.http import Page
 from envlock.errors import UsageError
 from envlock.formats.sha256 import file_sha256
+from envlock.model import records
 from envlock.model.index import Index, Indexes, redact
 from envlock.model.manifest import cutoff_of
 
@@ -194,7 +195,7 @@ def _json_files(page: Page) -> list[PinnedFile]:
             size=row.size,
             upload_time=_with_zone(row.upload_time),
         )
-        for row in msgspec.json.decode(page.body, type=_JsonPage).files
+        for row in records.from_json(page.body, _JsonPage).files
     ]
 
 

@@ -16,6 +16,7 @@ from envlock.adapters.registry_session import Session
 from envlock.adapters.registry_tokens import pull_scope
 from envlock.errors import UsageError
 from envlock.formats.oci import INDEX, canonical_json, digest_of
+from envlock.model import records
 from envlock.model.reference import Reference
 
 _LIMIT = 4 << 20
@@ -111,7 +112,7 @@ class Referrers:
 def subject_of(raw: bytes) -> str | None:
     """Return the digest of what a manifest or index refers to, None where it refers to nothing."""
     try:
-        subject = msgspec.json.decode(raw, type=_Referrer).subject
+        subject = records.from_json(raw, _Referrer).subject
     except (msgspec.DecodeError, RecursionError):
         return None  # whether it is a manifest at all is the registry's to say
     return subject.get("digest") if subject else None
@@ -119,7 +120,7 @@ def subject_of(raw: bytes) -> str | None:
 
 def _entry(raw: bytes, media_type: str) -> tuple[dict[str, Any], str]:
     """Return how a referrer is listed (distribution-spec, listing referrers), and its subject's digest."""
-    referrer = msgspec.json.decode(raw, type=_Referrer)
+    referrer = records.from_json(raw, _Referrer)
     entry: dict[str, Any] = {"mediaType": media_type, "digest": digest_of(raw), "size": len(raw)}
     if kind := referrer.artifact_type or referrer.config.get("mediaType"):
         entry["artifactType"] = kind

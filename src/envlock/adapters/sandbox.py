@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from envlock.errors import EnvlockError, UnverifiableError, UsageError
+from envlock.model import records
 from envlock.model.edges import Process
 
 _SCRIPT = Path(__file__).with_name("confine.py")
@@ -90,7 +91,7 @@ class NamespaceSandbox:
             with open(told, "rb") as status:  # noqa: PTH123 - a descriptor
                 report = status.read()
             if report:
-                raise _refusal(msgspec.json.decode(report, type=Failure), root)
+                raise _refusal(records.from_json(report, Failure), root)
         except BaseException:
             process.kill()
             process.communicate()

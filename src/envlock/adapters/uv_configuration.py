@@ -12,6 +12,7 @@ import msgspec
 
 from envlock.adapters.index_settings import IndexSettings, NamedIndex, named, shown
 from envlock.errors import UsageError
+from envlock.model import records
 
 _NAME_AND_URL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(?=\w+://)")
 _TRUE = ("1", "true", "yes", "on", "y", "t")
@@ -142,8 +143,8 @@ class _Table(msgspec.Struct, rename="kebab"):
 
 def _of_table(raw: Mapping[str, Any], name: str, *, project: bool) -> IndexSettings:
     try:
-        table = msgspec.convert(raw, _Table)
-        pip = msgspec.convert(table.pip, _Table)
+        table = records.convert(raw, _Table)
+        pip = records.convert(table.pip, _Table)
     except msgspec.ValidationError as error:
         raise UsageError(
             "bad-settings", "uv's settings cannot be read.", where=name, found=str(error), hint="Mend that key."

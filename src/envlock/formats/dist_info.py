@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from envlock.model import records
 from envlock.model.observation import DirectUrl
 
 NOTES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
@@ -86,7 +87,7 @@ def read_cache_stamp(raw: bytes) -> int | None:
 
 def _object(raw: bytes) -> dict[str, Any]:
     try:
-        document = msgspec.json.decode(raw)
+        document = records.from_json(raw, object)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"it is not JSON: {error}") from None
     if not isinstance(document, dict):

@@ -12,6 +12,7 @@ import msgspec
 
 from envlock.errors import IntegrityError
 from envlock.formats.oci import canonical_json
+from envlock.model import records
 from envlock.model.provenance import BUILDER, Provenance, Source
 
 IN_TOTO = "application/vnd.in-toto+json"
@@ -109,13 +110,13 @@ def parse_statement(raw: bytes, where: str) -> Provenance:
     Raises IntegrityError (`bad-statement`) for what is no in-toto Statement v1, or is not as envlock writes its own.
     """
     try:
-        statement = msgspec.json.decode(raw, type=_Statement)
+        statement = records.from_json(raw, _Statement)
         if statement.type_ != STATEMENT:
             raise ValueError(f"its _type is {statement.type_!r}")
         subjects = tuple(f"sha256:{one.digest['sha256']}" for one in statement.subject if "sha256" in one.digest)
         if statement.predicate_type != PROVENANCE:
             return Provenance(subjects=subjects, predicate_type=statement.predicate_type)
-        predicate = msgspec.json.decode(statement.predicate, type=_Predicate)
+        predicate = records.from_json(statement.predicate, _Predicate)
         return _provenance(subjects, predicate)
     except (msgspec.DecodeError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(

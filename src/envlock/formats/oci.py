@@ -13,6 +13,7 @@ import msgspec
 
 from envlock.errors import IntegrityError, UsageError
 from envlock.formats.blob import checked, small
+from envlock.model import records
 from envlock.model.platform import Platform
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -160,7 +161,7 @@ def parse_config(raw: bytes, where: str) -> Config:
 
 def _parse(raw: bytes, kind: type[_Document], where: str) -> _Document:
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return records.from_json(raw, kind)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise IntegrityError(
             "bad-image", f"{kind.__name__} of an image cannot be read: {error}.", where=where

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from envlock.formats.oci import CONFIG, LAYER, Descriptor, canonical_json, describe, digest_of
+from envlock.model import records
 
 LABEL_SOURCE = "dev.envlock.source.digest"
 """sha256 of the tree, see `tree_digest`."""
@@ -51,7 +52,7 @@ def with_project(manifest: bytes, config: bytes, layer: ProjectLayer) -> tuple[b
     another working folder, is kept in the layer's history: nothing else may tell it.
     """
     labels = {LABEL_SOURCE: layer.source}
-    settings = msgspec.json.decode(config, type=_Json)
+    settings = records.from_json(config, _Json)
     execution = settings.get("config") or {}
     history = layer.history
     if (before := execution.get("WorkingDir")) not in (None, layer.destination):
@@ -61,7 +62,7 @@ def with_project(manifest: bytes, config: bytes, layer: ProjectLayer) -> tuple[b
     settings["rootfs"]["diff_ids"].append(layer.diff_id)
     settings["history"] = [*settings.get("history", ()), history]
     raw_config = canonical_json(settings)
-    document = msgspec.json.decode(manifest, type=_Json)
+    document = records.from_json(manifest, _Json)
     document["config"] = msgspec.to_builtins(describe(raw_config, CONFIG))
     blob = Descriptor(media_type=LAYER, digest=layer.digest, size=layer.size)
     document["layers"].append(msgspec.to_builtins(blob))
@@ -76,8 +77,8 @@ def environments_below(manifest: bytes, config: bytes) -> Iterator[str]:
     or else this one or none. Nothing is yielded for documents that it did not make.
     """
     try:
-        settings = msgspec.json.decode(config, type=_Json)
-        document = msgspec.json.decode(manifest, type=_Json)
+        settings = records.from_json(config, _Json)
+        document = records.from_json(manifest, _Json)
         execution = settings["config"]
         del execution["Labels"][LABEL_SOURCE], document["annotations"][LABEL_SOURCE]
         settings["rootfs"]["diff_ids"].pop()

@@ -17,6 +17,7 @@ import msgspec
 
 from envlock.errors import EnvlockError, UsageError
 from envlock.formats.lock_digests import TABLE, check_digests, digests_of
+from envlock.model import records
 from envlock.model.artifact import Build, PackageName, Version, Wheel
 from envlock.model.hardware import Facts, HardwareClass
 from envlock.model.lock import (
@@ -289,7 +290,7 @@ def parse_lock(raw: bytes, where: str) -> LockFile:
 
 
 def _convert(document: Mapping[str, Any], raw_table: Mapping[str, Any]) -> Lock:
-    table = msgspec.convert(raw_table, _Table)
+    table = records.convert(raw_table, _Table)
     if document.get("requires-python") != f"=={table.python}.*":
         raise ValueError(f"requires-python is {document.get('requires-python')!r}, python {table.python!r}")
     if table.base is not None and table.base.python.split(".")[:2] != table.python.split("."):
@@ -316,11 +317,11 @@ def _convert(document: Mapping[str, Any], raw_table: Mapping[str, Any]) -> Lock:
 
 
 def _convert_package(row: Mapping[str, Any]) -> Package:
-    table = msgspec.convert(row["tool"]["envlock"], _PackageTable)
+    table = records.convert(row["tool"]["envlock"], _PackageTable)
     digests = {entry.name: entry for entry in table.wheels}
     return Package(
-        name=msgspec.convert(row["name"], PackageName),
-        version=msgspec.convert(row["version"], Version),
+        name=records.convert(row["name"], PackageName),
+        version=records.convert(row["version"], Version),
         marker=row.get("marker"),
         wheels=tuple(_convert_wheel(wheel, digests[wheel["name"]]) for wheel in row["wheels"]),
         build=table.build,
@@ -338,7 +339,7 @@ def _convert_wheel(row: Mapping[str, Any], digests: _Digests) -> Wheel:
         "path": row.get("path"),
         "upload-time": rfc3339(row["upload-time"]) if "upload-time" in row else None,
     }
-    wheel = msgspec.convert(fields, Wheel)
+    wheel = records.convert(fields, Wheel)
     places = {f"{folder}/{wheel.sha256[:16]}/{wheel.name}" for folder in ("wheels", "built")}
     if wheel.path is not None and wheel.path not in places:
         raise ValueError(f"the path of {wheel.name} is {wheel.path!r}, not {min(places)!r} or {max(places)!r}")

@@ -18,6 +18,7 @@ import msgspec
 from envlock.formats.beside import beside
 from envlock.formats.oci import canonical_json
 from envlock.image.install import InstalledFile
+from envlock.model import records
 from envlock.model.lock import LAYER_SPEC
 
 _READ = 1 << 20
@@ -77,7 +78,7 @@ class BytecodeCache:
         try:
             os.utime(self._root / key)  # used now, for what is removed first
             with (self._root / key).open("rb") as file:
-                index = msgspec.json.decode(file.readline(), type=_Index)
+                index = records.from_json(file.readline(), _Index)
                 found = index.begun
                 while chunk := file.read(_READ):
                     found.update(chunk)
@@ -119,7 +120,7 @@ def is_whole(path: Path) -> bool:
     """Hash an entry; also true of one that is gone."""
     try:
         with path.open("rb") as file:
-            index = msgspec.json.decode(file.readline(), type=_Index)
+            index = records.from_json(file.readline(), _Index)
             found = index.begun
             while chunk := file.read(_READ):
                 found.update(chunk)

@@ -16,6 +16,7 @@ from envlock.formats.beside import beside
 from envlock.formats.exclusive import held_if_free
 from envlock.formats.sha256 import file_sha256
 from envlock.image.layer import Layer
+from envlock.model import records
 from envlock.model.edges import Task
 
 _POLL_S = 0.2
@@ -37,7 +38,7 @@ class LayerCache:
     def known(self, key: str) -> Layer | None:
         """Return what the cache says of a key, unchecked; None where it has nothing or nothing readable."""
         try:
-            return msgspec.json.decode((self._root / key / "layer.json").read_bytes(), type=Layer)
+            return records.from_json((self._root / key / "layer.json").read_bytes(), Layer)
         except (OSError, msgspec.DecodeError):
             return None
 

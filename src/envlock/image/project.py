@@ -15,6 +15,7 @@ from envlock.formats.tar import Entry
 from envlock.image.layer import Layer, LayerWriter
 from envlock.image.oci import CREATED, Blob, Image, PlatformImage
 from envlock.image.project_tree import Tree
+from envlock.model import records
 from envlock.model.edges import Task
 
 DEFAULT_WORKDIR = "/app"
@@ -72,7 +73,7 @@ def layered(image: Image, layer: Layer, blob: Path, *, destination: str, source:
         },
     )
     platforms = tuple(_layered(platform, layer, project) for platform in image.platforms)
-    index: dict[str, Any] = msgspec.json.decode(image.index.raw)
+    index: dict[str, Any] = records.from_json(image.index.raw, dict[str, Any])
     index["manifests"] = [msgspec.to_builtins(platform.manifest.descriptor) for platform in platforms]
     index["annotations"] = index.get("annotations", {}) | {LABEL_SOURCE: project.source}
     raw = canonical_json(index)

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from envlock.errors import UsageError
+from envlock.model import records
 from envlock.model.artifact import Deb
 from envlock.model.recipe import KnownScript
 
@@ -124,4 +125,4 @@ def _of_snippets(script: bytes) -> tuple[str, ...] | None:
 @cache
 def _shipped() -> tuple[KnownScript, ...]:
     text = (files("envlock") / "data" / "maintainer-scripts.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text)["script"], tuple[KnownScript, ...])
+    return records.convert(tomllib.loads(text)["script"], tuple[KnownScript, ...])

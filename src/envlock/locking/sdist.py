@@ -19,6 +19,7 @@ from envlock.errors import UsageError
 from envlock.formats.sdist import EPOCH, unpack_sdist
 from envlock.formats.sha256 import file_sha256
 from envlock.locking import build_environment, built_wheel
+from envlock.model import records
 from envlock.model.artifact import Build, Requirement, Sdist
 from envlock.model.edges import Process, Progress, Sandbox
 from envlock.model.platform import Platform
@@ -224,7 +225,7 @@ class _Bench:
         if status != 0:
             raise shop.failure(f"{hook} ended with status {status}")
         try:
-            return msgspec.json.decode(_read(self.work / "answer.json"), type=_Answer)
+            return records.from_json(_read(self.work / "answer.json"), _Answer)
         except (OSError, msgspec.DecodeError) as error:
             raise shop.failure(f"{hook} left no answer ({error})") from None
 
@@ -239,7 +240,7 @@ class _Bench:
 def _build_system(source: Path, label: str) -> _BuildSystem:
     try:
         table = tomllib.loads((source / "pyproject.toml").read_text("utf-8")).get("build-system")
-        return _BuildSystem(requires=_LEGACY_REQUIRES) if table is None else msgspec.convert(table, _BuildSystem)
+        return _BuildSystem(requires=_LEGACY_REQUIRES) if table is None else records.convert(table, _BuildSystem)
     except FileNotFoundError:
         return _BuildSystem(requires=_LEGACY_REQUIRES)
     except (ValueError, msgspec.ValidationError) as error:

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from envlock.model import records
+
 Archive = Literal["debian", "debian-security", "ubuntu", "ubuntu-ports"]
 """The last component of a mirror's URL."""
 _NOT_THERE = ("debconf", "dpkg")
@@ -68,7 +70,7 @@ def distribution_of(name: str, recipes: Iterable[Distribution]) -> Distribution 
 def tabled() -> tuple[Distribution, ...]:
     """Return the distributions of the table that comes with envlock."""
     text = (files("envlock") / "data" / "distributions.toml").read_text(encoding="utf-8")
-    rows = msgspec.convert(tomllib.loads(text)["distribution"], tuple[_Row, ...])
+    rows = records.convert(tomllib.loads(text)["distribution"], tuple[_Row, ...])
     return tuple(
         Distribution(
             distribution=row.distribution,

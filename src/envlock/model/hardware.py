@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from envlock.errors import UsageError
+from envlock.model import records
 from envlock.model.constraint import CAPABILITY, COUNT, DRIVER, GIB, Scale, parse_constraint
 
 
@@ -89,7 +90,7 @@ def parse_hardware(name: str, table: Mapping[str, Any], where: str) -> HardwareC
     if accelerator is not None:
         _check_kind(inner, f"{place}.accelerator")
         outer["accelerator"] = inner
-    return msgspec.convert(outer, HardwareClass)
+    return records.convert(outer, HardwareClass)
 
 
 def _table(table: Any, kind: type[msgspec.Struct], where: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from envlock.errors import UsageError
+from envlock.model import records
 from envlock.model.extends import merged
 from envlock.model.hardware import parse_hardware
 from envlock.model.index import Index
@@ -147,7 +148,7 @@ _Record = typing.TypeVar("_Record", bound=msgspec.Struct)
 
 def _convert(table: Any, kind: type[_Record], where: str, key: str) -> _Record:
     try:
-        return msgspec.convert(table, kind)
+        return records.convert(table, kind)
     except msgspec.ValidationError as error:
         what, _, at = str(error).partition(" - at ")
         path = key + at.strip("`").removeprefix("key in ").removeprefix("$")

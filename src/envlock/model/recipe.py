@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from envlock.errors import UsageError
+from envlock.model import records
 from envlock.model.distribution import Distribution, KnownScript, RecipeSuite
 from envlock.model.effects import EFFECTS
 
@@ -77,7 +78,7 @@ def parse_recipe(raw: bytes, *, name: str, where: str) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise UsageError("bad-recipe", f"The recipe is not TOML: {error}.", where=where) from error
     try:
-        recipe = msgspec.convert({"name": name, **fields}, Recipe)
+        recipe = records.convert({"name": name, **fields}, Recipe)
     except msgspec.ValidationError as error:
         raise UsageError(
             "bad-recipe", f"The recipe does not say what it should: {error}.", where=where, hint=_nearest(fields)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from envlock.errors import UsageError
+from envlock.model import records
 
 
 class CondaPackage(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +41,7 @@ def read_conda_packages(prefix: Path) -> tuple[CondaPackage, ...]:
     found = []
     for path in sorted((prefix / "conda-meta").glob("*.json")):
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=CondaPackage))
+            found.append(records.from_json(path.read_bytes(), CondaPackage))
         except (OSError, msgspec.DecodeError, RecursionError) as error:
             raise UsageError(
                 "bad-conda-meta",

@@ -13,6 +13,7 @@ import msgspec
 from envlock.errors import UnverifiableError, UsageError
 from envlock.formats.dist_info import READ
 from envlock.formats.launcher import named_interpreter
+from envlock.model import records
 from envlock.model.edges import Progress, TargetInterpreter
 from envlock.model.observation import Distribution, Environment, File, Interpreter, Layout, Observation, Unknown
 from envlock.observe.bytecode import compare_bytecode
@@ -134,7 +135,7 @@ def _ask(python: Path, interpreter: TargetInterpreter) -> _Answer:
     script = (resources("envlock") / "data/in_target/describe.py").read_bytes()
     raw = interpreter.ask(python, script)
     try:
-        answer = msgspec.json.decode(raw[:_ANSWER_LIMIT], type=_Answer)
+        answer = records.from_json(raw[:_ANSWER_LIMIT], _Answer)
     except (msgspec.DecodeError, RecursionError) as error:
         raise UnverifiableError(
             "interpreter-failed",
