@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from envlock.errors import UsageError
-from envlock.model.edges import NoProgress
-from envlock.operations.verify import verify_environment
+from envlock.model.terms import Terms
+from envlock.operations.verify import Witnesses, verify_environment
 from tests.unit.venvs import BrokenInterpreter, Venv, demo_wheel, finding_of, lock_of, rules_of
 from tests.unit.wheels import make_wheel
 
@@ -123,9 +123,8 @@ def test_interpreter_that_hangs_is_unknown(tmp_path: Path, venv: Venv) -> None:
         lock_of(),
         venv.prefix,
         folder=tmp_path,
-        interpreter=BrokenInterpreter(),
-        records=lambda wheel: None,
-        progress=NoProgress(),
+        witnesses=Witnesses(records=lambda wheel: None, interpreter=BrokenInterpreter()),
+        terms=Terms(),
     )
     assert (verdict.exit_code, rules_of(verdict)) == (3, ["target-unknown"])
     assert "did not answer" in verdict.findings[0].found
@@ -153,9 +152,8 @@ def test_no_target(tmp_path: Path, venv: Venv) -> None:
             lock_of(),
             tmp_path / "nothing",
             folder=tmp_path,
-            interpreter=venv,
-            records=lambda wheel: None,
-            progress=NoProgress(),
+            witnesses=Witnesses(records=lambda wheel: None, interpreter=venv),
+            terms=Terms(),
         )
     assert raised.value.reference == "no-target"
 

@@ -16,10 +16,11 @@ import pytest
 from envlock.errors import UsageError
 from envlock.formats.oci import CONFIG, MANIFEST, canonical_json
 from envlock.formats.project import LABEL_SOURCE, ProjectLayer, tree_digest, with_project
-from envlock.model.edges import NoProgress
 from envlock.model.finding import Verdict
 from envlock.model.lock import LockFile
-from envlock.operations.verify import verify_image
+from envlock.model.terms import Terms
+from envlock.operations.verify import Witnesses
+from envlock.operations.verify_image import verify_image
 from tests.unit.venvs import Venv, demo_wheel, finding_of, lock_of, rules_of
 from tests.unit.wheels import make_wheel
 
@@ -166,9 +167,8 @@ def verify(lock: LockFile, image: Image, *, sums: str = "", full: bool = False) 
         lock,
         f"oci:{image.root}",
         sums=path,
-        records=lambda wheel: None,
-        progress=NoProgress(),
-        full=full,
+        witnesses=Witnesses(records=lambda wheel: None),
+        terms=Terms(full=full),
     )
 
 
@@ -329,8 +329,8 @@ def test_kinds_of_images_that_are_not_read_yet(tmp_path: Path, wheel: Path) -> N
             lock_of([wheel]),
             "docker.io/library/python:3.11",
             sums=tmp_path / "envlock.sum",
-            records=lambda wheel: None,
-            progress=NoProgress(),
+            witnesses=Witnesses(records=lambda wheel: None),
+            terms=Terms(),
         )
     assert raised.value.reference == "unknown-image"
 
@@ -497,7 +497,9 @@ def test_layout_of_several_images(tmp_path: Path, wheel: Path, installed: Layer)
     sums.write_text(vouching(lock, image.digest))
 
     def code(reference: str) -> int:
-        return verify_image(lock, reference, sums=sums, records=lambda wheel: None, progress=NoProgress()).exit_code
+        return verify_image(
+            lock, reference, sums=sums, witnesses=Witnesses(records=lambda wheel: None), terms=Terms()
+        ).exit_code
 
     named(image, f"lock-{lock.digest[:32]}", "other")
     assert code(f"oci:{image.root}") == 0

@@ -14,11 +14,11 @@ from envlock.formats.contents import verify_wheel
 from envlock.formats.pylock import write_lock
 from envlock.formats.wheel import open_wheel
 from envlock.model.artifact import Wheel
-from envlock.model.edges import NoProgress
 from envlock.model.finding import Finding, Verdict
 from envlock.model.lock import Base, ImageConfig, Lock, LockFile, Package, Policy, Settings
 from envlock.model.platform import Platform
-from envlock.operations.verify import verify_environment
+from envlock.model.terms import Terms
+from envlock.operations.verify import Witnesses, verify_environment
 from tests.unit.wheels import make_wheel, record_line
 
 AMD64 = Platform("linux", "amd64")
@@ -210,11 +210,11 @@ class Venv:
             lock,
             self.prefix,
             folder=self.prefix.parent,
-            interpreter=self,
-            records=(lambda wheel: self.records.get(wheel.record)) if records else (lambda wheel: None),
-            progress=NoProgress(),
-            full=full,
-            strict=strict,
+            witnesses=Witnesses(
+                records=(lambda wheel: self.records.get(wheel.record)) if records else (lambda wheel: None),
+                interpreter=self,
+            ),
+            terms=Terms(full=full, strict=strict),
             name=".venv",
             subject=f"{lock.lock.env} --python .venv",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from envlock.errors import UsageError
 if TYPE_CHECKING:
     from envlock.model.lock import Lock
     from envlock.model.manifest import Manifest
-    from envlock.operations.verify import Compilers
+    from envlock.operations.verify_image import Compilers
 
 
 @click.command("verify")
@@ -54,9 +55,10 @@ def command(
     from envlock.adapters.cache import Cache
     from envlock.cli.progress import progress_for
     from envlock.formats.pylock import read_lock
+    from envlock.model.terms import Terms
     from envlock.operations.expected_image import base_at_hand
     from envlock.operations.records import records_at_hand
-    from envlock.operations.verify import verify_environment, verify_image
+    from envlock.operations.verify import Witnesses, verify_environment
 
     if python is not None and image is not None:
         raise click.UsageError("--python and --image exclude each other.")
@@ -69,15 +71,21 @@ def command(
     look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="verifying")
     records = records_at_hand(path.parent, Cache())
     progress = progress_for(quiet=ctx.obj["quiet"])
+    terms = Terms(
+        full=full,
+        strict=strict,
+        today=datetime.datetime.now(datetime.UTC).date(),
+        table=manifest.environment(name).verify,
+    )
     if image is not None:
+        from envlock.operations.verify_image import verify_image
+
         verdict = verify_image(
             lock_file,
             image,
             sums=manifest.sums_path,
-            records=records,
-            progress=progress,
-            full=full,
-            strict=strict,
+            witnesses=Witnesses(records=records, progress=progress),
+            terms=terms,
             bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
             compilers=_compilers(ctx, manifest, lock_file.lock) if recompile else None,
         )
@@ -90,11 +98,8 @@ def command(
             lock_file,
             target,
             folder=path.parent,
-            interpreter=TargetPython(),
-            records=records,
-            progress=progress,
-            full=full,
-            strict=strict,
+            witnesses=Witnesses(records=records, interpreter=TargetPython(), progress=progress),
+            terms=terms,
             name=shown,
             subject=f"{name} --python {shown}",
         )

@@ -11,9 +11,11 @@ import msgspec
 
 from envlock.errors import UsageError
 from envlock.model.artifact import Deb, Suite, Wheel
+from envlock.model.machine import Machine
 from envlock.model.platform import Platform
 from envlock.model.provenance import Held, Signature
 from envlock.model.reference import Reference
+from envlock.model.unknown import Unknown
 
 Unit = Literal["bytes", "items"]
 
@@ -242,6 +244,13 @@ class Records(Protocol):
 
     def __call__(self, wheel: Wheel) -> bytes | None:
         """Return bytes whose sha256 is `wheel.record`, or None where they are not to be had."""
+
+
+class Machines(Protocol):
+    """Looks at the machine that programs of a target run on."""
+
+    def __call__(self) -> Machine | Unknown:
+        """Return what it can compute with; what could not be seen of it is Unknown with its reason."""
 
 
 class Installer(Protocol):

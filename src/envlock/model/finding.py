@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 from envlock.errors import printable
+from envlock.model.lock import Policy
 
 Severity = Literal["error", "warning", "info"]
 Impact = Literal["results", "security", "compat", "cosmetic"]
-Family = Literal["LOCK", "PKG", "FILE", "PY"]
+Family = Literal["LOCK", "PKG", "FILE", "PY", "SYS", "CPU", "ACC", "ENV", "NUM"]
 Nature = Literal["drift", "integrity", "unknown"]
 Outcome = Literal["match", "drift", "unverified", "integrity"]
 
 IMPACTS: tuple[Impact, ...] = ("results", "security", "compat", "cosmetic")
+_FAMILIES: tuple[Family, ...] = ("PKG", "PY", "SYS", "ACC", "CPU", "ENV", "NUM", "FILE", "LOCK")
 EXIT_CODES: dict[Outcome, int] = {"match": 0, "drift": 1, "unverified": 3, "integrity": 4}
 
 
@@ -29,9 +32,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Why a difference matters, one or two sentences."""
     nature: Nature = "drift"
     severity: Severity = "error"
+    """Of its findings, unless the lock's policy says otherwise."""
+    policies: Mapping[Policy, Severity] = {}
+    """Severities under single policies."""
     impact: Impact = "compat"
     source: str = ""
     """The specification or measurement behind the rule."""
+
+    def severity_under(self, policy: Policy) -> Severity:
+        """Return the severity of the rule's findings under a policy."""
+        return self.policies.get(policy, self.severity)
 
     def finding(
         self,
@@ -87,6 +97,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """As the target names it, where the finding is about a file."""
     rank: int = 100
     """Among findings of one impact: locked frameworks are 0, see `model.influence`."""
+    waiver: str = ""
+    """Why it is accepted and until when, where the manifest waives it: it is then information."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +141,7 @@ def order(finding: Finding) -> tuple[object, ...]:
         ("integrity", "drift", "unknown").index(finding.nature),
         IMPACTS.index(finding.impact),
         finding.rank,
-        ("PKG", "PY", "FILE", "LOCK").index(finding.family),
+        _FAMILIES.index(finding.family),
         finding.package,
         finding.rule,
         finding.subject,

@@ -14,6 +14,7 @@ from envlock.model.index import Index
 from envlock.model.lock import Cuda, Policy, Settings, Urls
 from envlock.model.names import Project
 from envlock.model.platform import Platform
+from envlock.model.terms import VerifyTable
 
 FILENAME = "envlock.toml"
 
@@ -83,6 +84,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", for
     probes: dict[str, str] = {}
     """Name to `module:function`, for fingerprints."""
     image: ImageTable | None = None
+    verify: VerifyTable = VerifyTable()
 
     @property
     def targets(self) -> tuple[Platform, ...]:

@@ -7,17 +7,12 @@ from typing import Literal
 
 import msgspec
 
+from envlock.model.machine import Machine
 from envlock.model.platform import Platform
+from envlock.model.unknown import Unknown as Unknown
 
 FileKind = Literal["file", "link", "other"]
 Bytecode = Literal["same", "differs", "ignored"]
-
-
-class Unknown(msgspec.Struct, frozen=True, kw_only=True):
-    """A thing that could not be observed, and why."""
-
-    reason: str
-    hint: str = ""
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -168,6 +163,15 @@ class ImageFact(msgspec.Struct, frozen=True, kw_only=True):
         return self.layers if self.project is None else self.layers[:-1]
 
 
+class Variables(msgspec.Struct, frozen=True, kw_only=True):
+    """The environment variables that a program of the target is started with, those that change numbers or code."""
+
+    origin: Literal["shell", "run", "image", "container", "report"]
+    """Where they were seen. `run`, `image` and `container` are set by envlock or by an image, so they are judged."""
+    values: Mapping[str, str]
+    """Only names of `model.factors`; a variable that is not here is unset."""
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """A target as it was seen."""
 
@@ -177,3 +181,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment | Unknown | None
     """None for an image of which only the metadata was read."""
     image: ImageFact | None = None
+    machine: Machine | Unknown | None = None
+    """The machine that programs of the target run on; None for an image, which runs nowhere yet."""
+    variables: Variables | Unknown | None = None
+    """None where nobody asked."""

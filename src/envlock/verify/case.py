@@ -19,6 +19,7 @@ from envlock.model.influence import Influence, influence_of
 from envlock.model.lock import Lock, LockFile, Package
 from envlock.model.observation import Distribution, Environment, File, ImageFact, Interpreter, Observation
 from envlock.model.platform import Platform
+from envlock.model.terms import Terms
 from envlock.verify.proof import Claim, Proof, claim_of, prove
 
 UNLOCKED_TOOLS = frozenset({"pip", "setuptools", "wheel", "uv", "distribute", "ipykernel", "pkg-resources"})
@@ -63,6 +64,7 @@ class Case:
         lock: LockFile,
         observation: Observation,
         *,
+        terms: Terms | None = None,
         sums: Sums | None = None,
         records: Records | None = None,
         locate: Locate | None = None,
@@ -72,6 +74,7 @@ class Case:
         self.lock_file = lock
         self.lock = lock.lock
         self.observation = observation
+        self.terms = terms or Terms(full=observation.full)
         self.sums = sums or Sums(images={}, layers=frozenset())
         self.records: Records = records or (lambda wheel: None)  # noqa: ARG005
         self.locate: Locate = locate or (lambda wheel: None)  # noqa: ARG005

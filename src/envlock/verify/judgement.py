@@ -7,10 +7,9 @@ from envlock.verify.case import Case
 from envlock.verify.rules import check_all
 
 
-def verdict_of(case: Case, *, strict: bool = False) -> Verdict:
-    """Return the verdict on a case; `strict` counts warnings as errors."""
-    findings = check_all(case)
-    return judge(_summary(case), findings, strict=strict)
+def verdict_of(case: Case) -> Verdict:
+    """Return the verdict on a case."""
+    return judge(_summary(case), check_all(case), strict=case.terms.strict)
 
 
 def _summary(case: Case) -> Summary:
