@@ -29,6 +29,7 @@ COMMANDS = {
     "tag": "Give an image in a registry another tag.",
     "copy": "Copy an image between registries and layouts, its digest kept.",
     "which": "Say which lock, environment and commit an image is of.",
+    "status": "Say what this machine is able to do, and how the environments stand.",
     "diff": "Say what differs between two locks, what changes results first.",
     "rule": "Explain a rule of verify: what it checks, and why.",
     "merge-driver": "Merge locks in git by relocking.",

@@ -17,7 +17,6 @@ from envlock.model.terms import Terms
 from envlock.verify.case import Case, Located
 from envlock.verify.judgement import verdict_of
 
-
 _UNWATCHED = NoProgress()
 
 

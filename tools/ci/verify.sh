@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# What the GitHub Action runs: check the lock, make the environment, verify it, and say so where GitHub shows it.
+# The inputs come as INPUT_* variables; the exit status is that of envlock.
+set -uo pipefail
+env=${INPUT_ENV:-}
+read -r -a arguments <<< "${INPUT_ARGS:-}"
+read -r -a files <<< "${INPUT_OUTPUT:-}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+finish() {
+    {
+        echo "exit-code=$1"
+        echo "verdict=$2"
+    } >> "${GITHUB_OUTPUT:-/dev/null}"
+    exit "$1"
+}
+
+if [ "${INPUT_CHECK_LOCK:-true}" = true ]; then
+    envlock lock --check ${env:+"$env"} || finish $? ""
+fi
+if [ "${INPUT_SYNC:-true}" = true ]; then
+    envlock sync ${env:+"$env"} || finish $? ""
+fi
+outputs=()
+for file in ${files[@]+"${files[@]}"}; do
+    outputs+=(--output "$file")
+done
+envlock verify ${env:+"$env"} ${arguments[@]+"${arguments[@]}"} --format github \
+    --output "json:$work/verdict.json" --output "markdown:$work/summary.md" ${outputs[@]+"${outputs[@]}"}
+code=$?
+verdict=""
+[ ! -f "$work/verdict.json" ] || verdict=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["verdict"])' "$work/verdict.json")
+[ ! -f "$work/summary.md" ] || cat "$work/summary.md" >> "${GITHUB_STEP_SUMMARY:-/dev/null}"
+finish "$code" "$verdict"
