@@ -13,7 +13,8 @@ from envlock.cli.wiring import edges_of, environments, manifest_here, only, rela
 if TYPE_CHECKING:
     from envlock.operations.sync_check import PendingChange
 
-_SIGNS = {"install": "+", "replace": "~", "reinstall": "=", "remove": "-"}
+SIGNS = {"install": "+", "replace": "~", "reinstall": "=", "remove": "-"}
+"""How a change is marked."""
 
 
 @click.command("sync")
@@ -99,6 +100,6 @@ def _say_pending(changes: tuple[PendingChange, ...], env: str, venv: str, again:
     click.echo(f"{env}: {venv} " + (f"would change: {count(len(changes), 'package')}" if changes else "is in sync"))
     for change in changes:
         versions = [change.before, change.after] if change.action == "replace" else [change.after or change.before]
-        click.echo(f"  {_SIGNS[change.action]} {change.name} {' → '.join(versions)}")
+        click.echo(f"  {SIGNS[change.action]} {change.name} {' → '.join(versions)}")
     if changes:
         click.echo(f"  next: {again}")
