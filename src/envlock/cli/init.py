@@ -24,10 +24,10 @@ def command(*, env: str, python: str | None, force: bool, as_json: bool) -> None
     It goes by uv.lock, poetry.lock, requirements.txt, pyproject.toml and a virtual environment, and suggests this
     machine's hardware as a comment. In a git repository .gitattributes and .gitignore get the lines that locks need.
     """
-    from envlock.adapters.machine import suggest_hardware
+    from envlock.adapters.machine import observe_machine
     from envlock.formats.beside import write_beside
     from envlock.operations.git_files import ATTRIBUTES, IGNORED, with_lines
-    from envlock.operations.init import initial_manifest, next_steps
+    from envlock.operations.init import initial_manifest, next_steps, suggested_class
     from envlock.operations.surroundings import look_around
 
     folder = Path.cwd()
@@ -37,7 +37,7 @@ def command(*, env: str, python: str | None, force: bool, as_json: bool) -> None
             "manifest-exists", "There is an envlock.toml already.", where=path.name, hint="Edit it, or --force."
         )
     found = look_around(folder, python=python, default_python=f"{sys.version_info.major}.{sys.version_info.minor}")
-    text = initial_manifest(folder, found, env=env, machine=suggest_hardware())
+    text = initial_manifest(folder, found, env=env, machine=suggested_class(observe_machine()))
     write_beside(path, text.encode())
     in_git = any((parent / ".git").exists() for parent in (folder, *folder.parents))
     added = []

@@ -23,6 +23,8 @@ COMMANDS = {
     "sync": "Make a local virtual environment match the lock.",
     "run": "Run a command in the locked environment, or in its image.",
     "verify": "Prove that an environment or an image matches the lock.",
+    "report": "Say what is installed here, as a file to compare.",
+    "compare": "Say what reports of two machines disagree in, and why it matters.",
     "build": "Build the image that the lock determines.",
     "push": "Publish the image of a lock, sending only what the registry lacks.",
     "pull": "Bring the image of a lock from its registry, each byte checked.",

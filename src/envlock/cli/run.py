@@ -80,7 +80,8 @@ def command(
     """Run a command in the locked environment; its exit status is this command's.
 
     The environment is the project's venv, as sync made it: its programs come first on PATH, the settings that are
-    locked are set, and PYTHONPATH and its like are not passed on. -e goes before all of these.
+    locked are set, and PYTHONPATH and its like are not passed on, nor variables that change numbers and that the lock
+    does not set. -e goes before all of these. `envlock run ENV -- envlock verify` judges the settings too.
 
     With --image it is a container of the locked image. Unlike `docker run` it starts exactly the image that the
     lock determines, by its ID and never by a tag, building and loading it where the Engine does not have it; mounts the
@@ -111,7 +112,13 @@ def command(
 
 def _in_venv(ctx: click.Context, lock_file: LockFile, venv: Path, argv: Sequence[str], extra: dict[str, str]) -> int:
     from envlock.adapters.foreground import become
-    from envlock.operations.run import local_command, out_of_step, refuse_out_of_step, said_out_of_step
+    from envlock.operations.run import (
+        local_command,
+        out_of_step,
+        refuse_out_of_step,
+        said_dropped,
+        said_out_of_step,
+    )
 
     ready = local_command(lock_file, venv, argv, environment=os.environ, extra=extra)
     if not ctx.params["frozen"]:
@@ -121,7 +128,7 @@ def _in_venv(ctx: click.Context, lock_file: LockFile, venv: Path, argv: Sequence
         if differences:
             _warn(ctx, said_out_of_step(differences, lock_file.lock.env))
     for name in ready.dropped:
-        _warn(ctx, f"{name} is not passed on, for it brings other code in; with -e {name} it is.")
+        _warn(ctx, said_dropped(name))
     return become(ready.program, ready.argv, ready.environment)
 
 

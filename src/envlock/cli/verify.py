@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from envlock.cli.console import style_of, width
-from envlock.cli.inputs import look_at_inputs
+from envlock.cli.verdicts import FORMATS, Printer
 from envlock.cli.wiring import edges_of, environments, manifest_here, only, relative
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
-    from envlock.model.lock import Lock
+    from envlock.model.finding import Verdict
+    from envlock.model.lock import Lock, LockFile
     from envlock.model.manifest import Manifest
+    from envlock.model.terms import Terms
+    from envlock.operations.verify import Witnesses
     from envlock.operations.verify_image import Compilers
+    from envlock.report.formats import Format
 
 
 @click.command("verify")
@@ -26,11 +30,24 @@ if TYPE_CHECKING:
 @click.option("--image", metavar="REF", help="An image layout, oci:DIR or oci:DIR:TAG; it is neither run nor pulled.")
 @click.option("--full/--quick", default=False, help="Every byte of every file, or metadata and sizes (default).")
 @click.option("--recompile", is_flag=True, help="With --image and --full: compile every module again and compare.")
+@click.option("--on", "on", metavar="CLASS", default="", help="The hardware class of the lock that this must be.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
-@click.option("--locked", is_flag=True, help="Fail (1) where the lock no longer follows from its inputs.")
-@click.option("--frozen", is_flag=True, help="Do not even look at the manifest's inputs.")
+@click.option("--frozen", is_flag=True, help="Do not ask whether the lock still follows from the manifest's inputs.")
+@click.option(
+    "--fix", is_flag=True, help="Where it differs, do what `envlock sync` would do, after asking; look again."
+)
+@click.option("-y", "--yes", is_flag=True, help="With --fix: do not ask.")
 @click.option("-v", "--verbose", is_flag=True, help="List every finding, those for information too.")
-@click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print the verdict as JSON.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="human", help="How stdout says it.")
+@click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="The same as --format json.")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="[FORMAT:]FILE",
+    help="Write the verdict there too, in the form of its suffix (.json, .xml, .sarif, .md, .html, .txt); repeatable.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -40,76 +57,118 @@ def command(
     image: str | None,
     full: bool,
     recompile: bool,
+    on: str,
     strict: bool,
-    locked: bool,
     frozen: bool,
+    fix: bool,
+    yes: bool,
     verbose: bool,
+    form: Format,
     as_json: bool,
+    outputs: tuple[str, ...],
 ) -> int:
-    """Prove that a virtual environment or an image is what the lock of ENV says.
+    """Prove that an environment is what the lock of ENV says: its packages, files, interpreter, hardware, settings.
 
     Without a target: the project's virtual environment, else the active one.
 
-    Exit codes: 0 match, 1 drift, 2 no verdict, 3 could not verify, 4 bytes contradict the lock.
+    Settings are judged where envlock or an image sets them, as in `envlock run ENV -- envlock verify`, and with --on;
+    a plain shell's are told.
+
+    Exit codes: 0 match, 1 drift or stale, 2 no verdict, 3 could not verify, 4 bytes contradict the lock.
     """
-    from envlock.adapters.cache import Cache
-    from envlock.cli.progress import progress_for
     from envlock.formats.pylock import read_lock
     from envlock.model.terms import Terms
-    from envlock.operations.expected_image import base_at_hand
-    from envlock.operations.records import records_at_hand
-    from envlock.operations.verify import Witnesses, verify_environment
+    from envlock.operations.check import check_environment
 
     if python is not None and image is not None:
         raise click.UsageError("--python and --image exclude each other.")
     if recompile and not (image and full):
         raise click.UsageError("--recompile needs --image and --full.")
+    if fix and image is not None:
+        raise click.UsageError("--fix is for a virtual environment; an image is built anew: envlock build.")
     manifest = manifest_here()
     name = only(manifest, env)
-    path = manifest.lock_path(name)
-    lock_file = read_lock(path)
-    look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="verifying")
-    records = records_at_hand(path.parent, Cache())
-    progress = progress_for(quiet=ctx.obj["quiet"])
+    lock_file = read_lock(manifest.lock_path(name))
+    printer = Printer(ctx, "json" if as_json else form, outputs, everything=verbose, lock=manifest.lock_path(name))
     terms = Terms(
         full=full,
         strict=strict,
+        on=on,
         today=datetime.datetime.now(datetime.UTC).date(),
         table=manifest.environment(name).verify,
+        stale=() if frozen else tuple(check_environment(manifest, name)),
     )
     if image is not None:
-        from envlock.operations.verify_image import verify_image
-
-        verdict = verify_image(
-            lock_file,
-            image,
-            sums=manifest.sums_path,
-            witnesses=Witnesses(records=records, progress=progress),
-            terms=terms,
-            bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
-            compilers=_compilers(ctx, manifest, lock_file.lock) if recompile else None,
-        )
+        verdict = _of_image(ctx, manifest, lock_file, image, terms, recompile=recompile)
     else:
-        from envlock.adapters.interpreter import TargetPython
-
         target = python or _default_target(manifest.venv_path(name))
-        shown = relative(target.absolute())
-        verdict = verify_environment(
-            lock_file,
-            target,
-            folder=path.parent,
-            witnesses=Witnesses(records=records, interpreter=TargetPython(), progress=progress),
-            terms=terms,
-            name=shown,
-            subject=f"{name} --python {shown}",
-        )
-    from envlock.report.verdict import verdict_json, verdict_text
+        judge = _of_environment(ctx, manifest, lock_file, target, terms)
+        verdict = judge()
+        if fix and verdict.exit_code:
+            from envlock.cli.fix import mended
 
-    if as_json:
-        click.echo(verdict_json(verdict))
-    elif verdict.exit_code or not ctx.obj["quiet"]:
-        click.echo(verdict_text(verdict, style=style_of(ctx), width=width(), everything=verbose), nl=False)
+            printer.show(verdict, to_stderr=True)
+            if mended(ctx, manifest, lock_file, target, verdict, yes=yes):
+                verdict = judge()
+    printer.tell(verdict)
     return verdict.exit_code
+
+
+def _of_environment(
+    ctx: click.Context, manifest: Manifest, lock_file: LockFile, target: Path, terms: Terms
+) -> Callable[[], Verdict]:
+    """Return what judges a venv or an interpreter, as often as it is asked."""
+    from envlock.adapters.interpreter import TargetPython
+    from envlock.adapters.machine import observe_machine
+    from envlock.model.factors import marker_of, variables_here
+    from envlock.operations.verify import verify_environment
+
+    env = lock_file.lock.env
+    shown = relative(target.absolute())
+    variables = variables_here(
+        os.environ,
+        folder=str(manifest.folder),
+        locked=lock_file.lock.settings.variables,
+        marker=marker_of(env, lock_file.digest),
+    )
+    witnesses = _witnesses(ctx, manifest, env, interpreter=TargetPython(), machine=observe_machine, variables=variables)
+    return lambda: verify_environment(
+        lock_file,
+        target,
+        folder=manifest.lock_path(env).parent,
+        witnesses=witnesses,
+        terms=terms,
+        name=shown,
+        subject=f"{env} --python {shown}",
+    )
+
+
+def _of_image(
+    ctx: click.Context, manifest: Manifest, lock_file: LockFile, image: str, terms: Terms, *, recompile: bool
+) -> Verdict:
+    from envlock.adapters.cache import Cache
+    from envlock.operations.expected_image import base_at_hand
+    from envlock.operations.verify_image import verify_image
+
+    return verify_image(
+        lock_file,
+        image,
+        sums=manifest.sums_path,
+        witnesses=_witnesses(ctx, manifest, lock_file.lock.env),
+        terms=terms,
+        bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
+        compilers=_compilers(ctx, manifest, lock_file.lock) if recompile else None,
+    )
+
+
+def _witnesses(ctx: click.Context, manifest: Manifest, env: str, **more: object) -> Witnesses:
+    from envlock.adapters.cache import Cache
+    from envlock.cli.progress import progress_for
+    from envlock.operations.records import records_at_hand
+    from envlock.operations.verify import Witnesses
+
+    records = records_at_hand(manifest.lock_path(env).parent, Cache())
+    return Witnesses(records=records, progress=progress_for(quiet=ctx.obj["quiet"]), **more)  # type: ignore[arg-type]
 
 
 def _compilers(ctx: click.Context, manifest: Manifest, lock: Lock) -> Compilers:
