@@ -58,7 +58,8 @@ def main() -> None:
     run("Lock", python, HERE / "lock.py", "--rounds", rounds)
     run("Splice", python, HERE / "splice.py", wheel, "--rounds", rounds)
     run("Bytecode", python, HERE / "bytecode.py", wheel, "--lock", LOCK, "--rounds", rounds)
-    run("Verify", python, HERE / "verify.py", "tf25", "--image", "oci:.envlock/images/tf25", "--rounds", rounds)
+    run("Verify", python, "-m", "benchmarks.verify", "tf26", "--rounds", rounds)
+    run("Verify an image", python, "-m", "benchmarks.verify", "tf25", "--image", "oci:.envlock/images/tf25")
     run("Whole image", python, HERE / "image.py", "tf25")
 
 

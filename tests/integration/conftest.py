@@ -1,9 +1,15 @@
-"""What integration tests share: one small project, locked and built once."""
+"""What integration tests share: one small project, locked and built once, and the Engines.
+
+Fixtures of a session stand here, by an import if need be: imported into each module that wants one, pytest makes one
+for each module.
+"""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.integration.engine_fixture import engine as engine
+from tests.integration.podman_fixture import podman_engine as podman_engine
 from tests.integration.project import Project
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -18,3 +20,14 @@ def need(*programs: str, root: bool = False) -> None:
         pytest.fail(reason)
     if reason:
         pytest.skip(reason)
+
+
+def python_of(version: str) -> str:
+    """Return a CPython of this machine of a feature version such as 3.9; the test is skipped where there is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python{version}"))]
+    found += [path] if (path := shutil.which(f"python{version}")) else []
+    for path in found:
+        if subprocess.run([path, "-c", "import ssl"], capture_output=True, check=False).returncode == 0:
+            return path
+    pytest.skip(f"no CPython {version} here")

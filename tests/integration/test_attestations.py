@@ -25,7 +25,6 @@ from envlock.model.provenance import Signature
 from envlock.model.reference import Reference
 from envlock.operations.attest import Attached, attach, attestation_manifest, provenance, sbom, signed
 from envlock.operations.build import build
-from tests.integration.engine_fixture import engine  # noqa: F401
 from tests.integration.project import Project
 from tests.integration.registry_server import Server, serving
 from tests.integration.test_registry import required
@@ -361,7 +360,7 @@ def test_push_attaches_what_it_is_told(server: Server, built: Project, keys: Pat
 
 @pytest.mark.engine
 @pytest.mark.network
-def test_an_image_in_an_engine_is_known_by_its_labels(built: Project, engine: str) -> None:  # noqa: F811
+def test_an_image_in_an_engine_is_known_by_its_labels(built: Project, engine: str) -> None:
     """An Engine keeps the image ID and the labels, and nothing that refers to the image."""
     environment = {"DOCKER_HOST": engine}
     built.ok("build", "-o", "engine", "-t", "small:which", environment=environment)

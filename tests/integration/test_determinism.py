@@ -122,14 +122,6 @@ def index_of(project: Project, *command: str, environment: dict[str, str] | None
     return str(done.json["images"][0]["index"])
 
 
-def test_other_settings(built: Project, tmp_path: Path) -> None:
-    """Time zone, locale, home, umask, hash seed, one CPU and another number of jobs do not reach the image."""
-    project = elsewhere(built, tmp_path)
-    settings = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "HOME": str(tmp_path), "PYTHONHASHSEED": "7"}
-    shell = f'umask 077; exec taskset -c 0 {sys.executable} "$@"'
-    assert index_of(project, "sh", "-c", shell, "sh", environment=settings) == index_of(built, sys.executable)
-
-
 def test_rebuild_agrees_with_the_sums(built: Project) -> None:
     """--rebuild trusts no cache, and comes to what envlock.sum says."""
     before = (built.folder / "lockfiles" / "envlock.sum").read_bytes()
@@ -153,14 +145,21 @@ def test_contradicted_sums(built: Project, tmp_path: Path) -> None:
 def test_altered_root_is_unpacked_again(built: Project, tmp_path: Path) -> None:
     """The interpreter that compiles is checked before it is used: what was done to it reaches no layer."""
     project = elsewhere(built, tmp_path)
-    before = index_of(project, sys.executable)
-    assert project.cache is not None
-    for encodings in (project.cache / "roots").glob("*/usr/lib/python3.11/encodings/__init__.py"):
+    expected = index_of(built, sys.executable)
+    assert built.cache is not None
+    project.cache = built.cache  # roots are known by their inodes, so that this one cannot be a copy's
+    for encodings in (built.cache / "roots").glob("*/usr/lib/python3.11/encodings/__init__.py"):
         encodings.write_bytes(encodings.read_bytes() + b"\nimport builtins\nbuiltins.evil = True\n")
-    shutil.rmtree(project.cache / "layers")
-    (project.folder / "lockfiles" / "envlock.sum").unlink()
-    assert index_of(project, sys.executable) == before
-    encodings = next((project.cache / "roots").glob("*/usr/lib/python3.11/encodings/__init__.py"))
+    made = ("layers", "bytecode")
+    for name in made:
+        (built.cache / name).rename(tmp_path / name)
+    try:
+        assert index_of(project, sys.executable) == expected
+    finally:
+        for name in made:
+            shutil.rmtree(built.cache / name, ignore_errors=True)
+            (tmp_path / name).rename(built.cache / name)
+    encodings = next((built.cache / "roots").glob("*/usr/lib/python3.11/encodings/__init__.py"))
     assert b"evil" not in encodings.read_bytes()
 
 

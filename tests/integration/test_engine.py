@@ -22,7 +22,6 @@ from envlock.image.docker_archive import archive_size, docker_archive
 from envlock.image.oci import Image
 from envlock.model.edges import NoProgress, Task, Unit
 from envlock.operations.build import build
-from tests.integration.engine_fixture import engine as engine
 from tests.integration.programs import need
 from tests.unit.images import AMD64, lock_of, materials
 from tests.unit.wheels import make_wheel

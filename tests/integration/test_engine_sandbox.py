@@ -15,7 +15,6 @@ from envlock.errors import UnverifiableError, UsageError
 from envlock.locking.opening import Opening
 from envlock.locking.sdist import build_wheel
 from envlock.model.edges import Process, Sandbox
-from tests.integration.engine_fixture import engine  # noqa: F401 - a fixture
 from tests.integration.roots import edges, resolved, root_of
 from tests.integration.test_sdist import RECIPE, WANTED, builds
 
@@ -32,7 +31,7 @@ class Forbidden:
 
 
 @pytest.fixture(scope="module")
-def sandbox(engine: str) -> Iterator[Sandbox]:  # noqa: F811
+def sandbox(engine: str) -> Iterator[Sandbox]:
     """Namespaces where there are none, then the Engine."""
     yield AllowedSandbox(Forbidden(), lambda: EngineSandbox(Engine(engine)))
 

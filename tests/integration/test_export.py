@@ -64,9 +64,7 @@ def test_pip_21_installs_it(tmp_path: Path) -> None:
     assert "DO NOT MATCH THE HASHES" in refused.stderr
 
 
-def test_dockerfile_needs_what_can_be_pulled(tmp_path: Path) -> None:
+def test_dockerfile_needs_what_can_be_pulled(built: Project) -> None:
     """A base of Debian packages is an error that says what to do instead."""
-    project = Project(tmp_path / "project", MANIFEST, cache=tmp_path / "cache")
-    project.ok("lock")
-    result = project.run("export", "--format", "dockerfile")
+    result = built.run("export", "--format", "dockerfile")
     assert (result.code, "[no-repository]" in result.err) == (2, True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.integration.programs import python_of
 from tests.integration.project import Project
 
 pytestmark = [pytest.mark.network, pytest.mark.frameworks]
@@ -53,20 +53,9 @@ as-of = "2025-09-01"
 """
 
 
-def interpreter(version: str) -> str:
-    """Return a CPython of this machine, or skip."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python{version}"))]
-    found += [path] if (path := shutil.which(f"python{version}")) else []
-    for path in found:
-        if subprocess.run([path, "-c", "import ssl"], capture_output=True, check=False).returncode == 0:
-            return path
-    pytest.skip(f"no CPython {version} here")
-
-
 def locked_and_synced(folder: Path, manifest: str, version: str, statement: str) -> str:
     """Lock, sync and verify from an empty cache; return what a statement prints in the environment."""
-    python = interpreter(version)
+    python = python_of(version)
     project = Project(folder / "project", manifest, cache=folder / "cache")
     if "wheelhouse" in manifest:
         (project.folder / "wheelhouse").symlink_to(wheelhouse())

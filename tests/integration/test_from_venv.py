@@ -34,8 +34,14 @@ def run(*command: str | Path) -> None:
 
 
 def by_pip(folder: Path, *pins: str) -> None:
-    run(BASE, "-m", "venv", folder)
-    run(folder / "bin/python", "-m", "pip", "install", "--quiet", *pins)
+    run(BASE, "-m", "venv", "--without-pip", folder)
+    run(*pip_of(folder), *pins)
+
+
+def pip_of(folder: Path) -> tuple[str | Path, ...]:
+    """Return pip's `install` into an environment, from outside, which spares each one a pip of its own."""
+    uv = (find_uv_bin(), "tool", "run", "--quiet", "--no-config", "--python", BASE, "--from", "pip==24.3.1")
+    return (*uv, "pip", "--python", folder, "install", "--quiet")
 
 
 def by_uv(folder: Path, *pins: str) -> None:
@@ -55,8 +61,7 @@ def by_conda(folder: Path, *pins: str) -> None:
         (folder / "lib" / source.name).symlink_to(source)
     shutil.copy2(BASE, folder / "bin" / f"python{FEATURE}")
     (folder / "bin/python").symlink_to(f"python{FEATURE}")
-    run(folder / "bin/python", "-m", "ensurepip", "--default-pip")
-    run(folder / "bin/python", "-m", "pip", "install", "--quiet", *pins)
+    run(*pip_of(folder), *pins)
     meta = folder / "conda-meta"
     meta.mkdir()
     for info in (library / "site-packages").glob("*.dist-info"):

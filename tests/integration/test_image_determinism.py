@@ -25,7 +25,7 @@ from tests.integration.test_registry import registry, required  # noqa: F401
 
 pytestmark = pytest.mark.network
 
-BUILDS = int(os.environ.get("ENVLOCK_TEST_BUILDS", "3"))
+BUILDS = int(os.environ.get("ENVLOCK_TEST_BUILDS", "2"))
 MANIFEST = """\
 [env.small]
 python = "3.11"

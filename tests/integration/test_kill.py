@@ -24,13 +24,12 @@ from envlock.adapters.registry import OciRegistry
 from envlock.adapters.registry_session import Session
 from envlock.formats.oci import Layout
 from envlock.model.reference import Reference
-from tests.integration.engine_fixture import engine  # noqa: F401
 from tests.integration.project import Project
 from tests.integration.registry_server import Server, serving
 
 pytestmark = pytest.mark.network
 
-KILLS = int(os.environ.get("ENVLOCK_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("ENVLOCK_TEST_KILLS", "4"))
 SEED = int(os.environ.get("ENVLOCK_TEST_SEED", "1"))
 LOADS = KILLS // 4
 
@@ -89,8 +88,9 @@ class Bench:
     def duration(self, *arguments: str, environment: dict[str, str]) -> float:
         """Return how long a command takes that is left alone, and has its interpreter's root."""
         self.reset()
-        self.project.ok("build")
-        self.reset()
+        if not (self.cache / "roots").exists():
+            self.project.ok("build")
+            self.reset()
         start = time.monotonic()
         assert self.index in self.project.ok(*arguments, environment=environment).out
         return time.monotonic() - start
@@ -151,7 +151,7 @@ def test_killed_commands_leave_nothing_wrong(built: Project, server: Server, tmp
 
 
 @pytest.mark.engine
-def test_killed_loads_leave_nothing_wrong(built: Project, engine: str, tmp_path: Path) -> None:  # noqa: F811
+def test_killed_loads_leave_nothing_wrong(built: Project, engine: str, tmp_path: Path) -> None:
     """An Engine that was being sent an image has it whole or not at all, and takes it from the next run."""
     bench = Bench(built, tmp_path)
     environment = {"DOCKER_HOST": engine}

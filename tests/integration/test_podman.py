@@ -9,7 +9,6 @@ import pytest
 from envlock.adapters.engine import Engine
 from envlock.adapters.engine_store import EngineStore
 from envlock.image.docker_archive import archive_size
-from tests.integration.podman_fixture import podman_engine as podman_engine
 from tests.integration.project import Project
 from tests.integration.test_engine import Sent, built
 from tests.unit.images import AMD64

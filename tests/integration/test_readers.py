@@ -15,7 +15,6 @@ import pytest
 from uv import find_uv_bin
 
 from envlock.formats.pylock import read_lock
-from tests.integration.engine_fixture import engine as engine
 from tests.integration.podman_fixture import podman, settings
 from tests.integration.programs import need
 from tests.integration.project import Project

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.engine_fixture import engine  # noqa: F401
 from tests.integration.project import Project
 
 pytestmark = [pytest.mark.network, pytest.mark.engine]
@@ -63,7 +62,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait()
 
 
-def test_layout_survives_registry_and_engine(built: Project, registry: str, engine: str, tmp_path: Path) -> None:  # noqa: F811
+def test_layout_survives_registry_and_engine(built: Project, registry: str, engine: str, tmp_path: Path) -> None:
     """skopeo pushes the layout unchanged, the registry keeps its digest, and an Engine pulls and runs that image."""
     image = built.ok("build", "--json").json["images"][0]
     platform = image["platforms"]["linux/amd64"]

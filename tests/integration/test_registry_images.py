@@ -12,7 +12,6 @@ import pytest
 
 from envlock.formats.oci import INDEX, LAYER, MANIFEST, Descriptor, Layout
 from tests.integration.dpkg_base import push_dpkg_base
-from tests.integration.engine_fixture import engine  # noqa: F401
 from tests.integration.project import Project
 from tests.integration.test_registry import registry, required  # noqa: F401
 from tests.integration.test_registry_base import base, project, raw_manifest  # noqa: F401
@@ -123,7 +122,7 @@ def test_the_packages_layer_changes_no_link_of_the_base(top: Project) -> None:
 
 
 @pytest.mark.engine
-def test_an_engine_runs_it(top: Project, engine: str) -> None:  # noqa: F811
+def test_an_engine_runs_it(top: Project, engine: str) -> None:
     """Python of the environment, a library found through ld.so.cache, and packages that dpkg knows with their files."""
     environment = {"DOCKER_HOST": engine}
     top.ok("build", "-o", "engine", "-t", "top:1", environment=environment)
@@ -146,7 +145,7 @@ def test_an_engine_runs_it(top: Project, engine: str) -> None:  # noqa: F811
 def test_dpkg_knows_what_is_above_it(
     built: Project,
     registry: str,  # noqa: F811
-    engine: str,  # noqa: F811
+    engine: str,
     tmp_path: Path,
 ) -> None:
     """`dpkg -l`, `-L` and `--verify` in a container on a base that has dpkg, as images of Debian do."""

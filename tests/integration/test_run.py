@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from envlock.adapters.engine import Engine
-from tests.integration.engine_fixture import engine as engine
 from tests.integration.project import Project
 
 pytestmark = pytest.mark.network

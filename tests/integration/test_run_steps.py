@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from tests.integration.engine_fixture import engine  # noqa: F401 - a fixture
 from tests.integration.project import Project, Result
 from tests.integration.test_registry import registry  # noqa: F401 - a fixture
 from tests.integration.test_registry_base import base  # noqa: F401 - a fixture
@@ -50,7 +49,7 @@ def written(folder: Path, *steps: str, base: str = RECIPE) -> None:  # noqa: F81
 
 
 @pytest.fixture(scope="module")
-def project(built: Project, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:  # noqa: F811
+def project(built: Project, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose steps are locked, with the small project's cache."""
     folder = tmp_path_factory.mktemp("steps")
     cache = tmp_path_factory.mktemp("cache") / "cache"
@@ -126,7 +125,7 @@ def test_a_relock_executes_nothing(project: Project) -> None:
     project.ok("lock", "--check")
 
 
-def test_two_runs_of_the_same_steps_are_one_layer(project: Project, engine: str) -> None:  # noqa: F811
+def test_two_runs_of_the_same_steps_are_one_layer(project: Project, engine: str) -> None:
     """--rebuild executes them again and says so; nothing is left in the Engine."""
     before = project.lock_path().read_bytes()
     result = run(project, engine, "lock", "--rebuild")
@@ -136,7 +135,7 @@ def test_two_runs_of_the_same_steps_are_one_layer(project: Project, engine: str)
     assert "envlock-run" not in docker(engine, "images", "-a")
 
 
-def test_the_image_holds_what_the_steps_changed(project: Project, engine: str) -> None:  # noqa: F811
+def test_the_image_holds_what_the_steps_changed(project: Project, engine: str) -> None:
     """Built without the steps being executed again, and run by an Engine that has never seen them."""
     run(project, "unix:///nowhere/docker.sock", "build", "-o", "docker-archive:image.tar")
     loaded = docker(engine, "load", "-i", str(project.folder / "image.tar")).split()[-1]
@@ -172,7 +171,7 @@ def failing(project: Project, tmp_path: Path) -> Project:
     return found
 
 
-def test_a_failing_step_locks_nothing(failing: Project, engine: str) -> None:  # noqa: F811
+def test_a_failing_step_locks_nothing(failing: Project, engine: str) -> None:
     """The step, its status and its last lines are told; the Engine is left clean, and the lock as it was."""
     before = failing.lock_path().read_bytes()
     written(failing.folder, "true", "echo first; echo no such thing >&2; exit 7", "touch /never")
@@ -197,7 +196,7 @@ def test_a_dry_run_and_no_build_execute_nothing(failing: Project) -> None:
     assert failing.lock_path().read_bytes() == before
 
 
-def test_bytecode_is_proven_beside_what_steps_made(failing: Project, engine: str) -> None:  # noqa: F811
+def test_bytecode_is_proven_beside_what_steps_made(failing: Project, engine: str) -> None:
     """Modules that steps brought or changed are the lock's, by their layer's digest: no alarm, and no other batch."""
     folder = "/usr/lib/python3/dist-packages"
     written(
@@ -212,7 +211,7 @@ def test_bytecode_is_proven_beside_what_steps_made(failing: Project, engine: str
     assert [finding["rule"] for finding in result.json["findings"]] == ["bytecode-recompiled"]
 
 
-def test_a_platform_that_the_engine_cannot_run(failing: Project, engine: str) -> None:  # noqa: F811
+def test_a_platform_that_the_engine_cannot_run(failing: Project, engine: str) -> None:
     """Not being able to execute is no verdict on the steps."""
     written(failing.folder, "touch /a")
     manifest = failing.folder / "envlock.toml"
@@ -223,7 +222,7 @@ def test_a_platform_that_the_engine_cannot_run(failing: Project, engine: str) ->
     assert "[foreign-architecture]" in run(failing, engine, "lock", code=3).err
 
 
-def test_what_the_steps_see(failing: Project, engine: str) -> None:  # noqa: F811
+def test_what_the_steps_see(failing: Project, engine: str) -> None:
     """Root, no input, an environment that says nothing of this machine, and the network that was asked for.
 
     Steps that change nothing are a layer of nothing.

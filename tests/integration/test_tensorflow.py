@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.engine_fixture import engine  # noqa: F401
 from tests.integration.project import Project
 
 pytestmark = [pytest.mark.network, pytest.mark.tensorflow]
@@ -81,7 +80,7 @@ def test_diff_names_the_framework_first(project: Project) -> None:
 
 @pytest.mark.engine
 @pytest.mark.parametrize(("env", "version"), [("tf25", "2.5.0"), ("tf26", "2.6.0")])
-def test_trains_in_an_engine(project: Project, engine: str, env: str, version: str) -> None:  # noqa: F811
+def test_trains_in_an_engine(project: Project, engine: str, env: str, version: str) -> None:
     """The image trains as root, and as a user without privilege on a read-only root; no import writes bytecode."""
     project.ok("build", env, "-o", "engine", "-t", f"{env}:test", environment={"DOCKER_HOST": engine})
     docker = ["docker", "-H", engine]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.bench import Seen, clean_variables, invoke
 from tests.integration.project import Project, Result
 from tests.unit.wheels import record_line
 
@@ -40,6 +41,12 @@ def venv(project: Project) -> Path:
 
 def verify(project: Project, *options: str) -> Result:
     return project.run("verify", "small", "--json", *options)
+
+
+def here(project: Project, *options: str) -> Seen:
+    """Verify in this process, which is ten times as fast: for what is asked a hundred times."""
+    cache = {"ENVLOCK_CACHE_DIR": str(project.cache)}
+    return invoke("small", *options, folder=project.folder, variables=clean_variables() | cache)
 
 
 def test_synced_environment_matches(project: Project) -> None:
@@ -73,9 +80,9 @@ def test_one_flipped_byte_in_every_file(project: Project, venv: Path, package: s
             new = [record_line(relative, bytes(data)) if x.startswith(f"{relative},") else x for x in lines]
             record.write_text("".join(new))
         try:
-            result = verify(project, "--full")
-            assert result.code == 4, path
-            findings = [finding for finding in result.json["findings"] if finding["nature"] == "integrity"]
+            seen = here(project, "--full")
+            assert seen.code == 4, path
+            findings = [finding for finding in seen.findings if finding["nature"] == "integrity"]
             assert {finding["package"] for finding in findings} == {package}
             assert str(path.relative_to(venv.resolve())) in {finding["path"] for finding in findings}
         finally:

@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -134,8 +135,9 @@ def test_a_layer_of_ours_is_read_and_both_digests_are_checked(tmp_path: Path) ->
 def test_another_digest_is_an_integrity_error(name: str) -> None:
     """Whichever of the two was promised."""
     blob = gzip.compress(archive([], tarfile.PAX_FORMAT))
+    promised: dict[str, Any] = {name: f"sha256:{'0' * 64}"}
     with pytest.raises(EnvlockError) as caught:
-        list(read_layer([blob], where="layer", **{name: f"sha256:{'0' * 64}"}))
+        list(read_layer([blob], where="layer", **promised))
     found = hashlib.sha256(blob if name == "digest" else gzip.decompress(blob)).hexdigest()
     assert (caught.value.reference, caught.value.found) == ("digest-mismatch", f"sha256:{found}")
 

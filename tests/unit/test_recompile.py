@@ -15,6 +15,7 @@ from envlock.model.edges import NoProgress
 from envlock.model.lock import Base, ImageConfig, LockFile
 from envlock.model.observation import Environment
 from envlock.observe.image import observe_image
+from envlock.observe.sources import LayoutImage
 from envlock.operations.base_layers import base_documents
 from envlock.operations.recompile import recompiled
 from tests.unit.base_images import Images, debian
@@ -50,12 +51,12 @@ def test_a_module_of_several_wheels_is_what_the_highest_layer_has(tmp_path: Path
     image = build_on(images, lock_file, wheels, tmp_path, compilers=lambda _: nullcontext(InCompany()))
     assert len(image.platforms[0].layers) == 2 + 1 + 2 + 1
     write_layout(tmp_path / "out", image)
-    observed = observe_image(tmp_path / "out", name="", platforms=(AMD64,), full=True, progress=NoProgress(), tags=())
+    source = LayoutImage(Layout(tmp_path / "out"), (AMD64,), ())
+    observed = observe_image(lambda: source, name="", full=True, progress=NoProgress())
     assert observed.image is not None
     assert isinstance(observed.environment, Environment)
     verdicts = recompiled(
-        Layout(tmp_path / "out"),
-        observed.image.digest,
+        source,
         lock_file,
         plan_layers(lock_file, AMD64, base_documents(lock, AMD64, edges(images, tmp_path / "cache"))),
         observed.environment,

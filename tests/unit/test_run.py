@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from envlock.adapters.containers import create_options, first_process
 from envlock.errors import StaleError, UsageError
 from envlock.model.container import Container, Mount, parse_mount
+from envlock.model.factors import marker_of, variables_here
 from envlock.model.hardware import AcceleratorClass, Facts, HardwareClass
 from envlock.model.lock import ImageConfig, LockFile, Settings
 from envlock.model.platform import Platform
@@ -20,6 +21,7 @@ from envlock.operations.run import (
     local_command,
     out_of_step,
     refuse_out_of_step,
+    said_dropped,
     said_out_of_step,
 )
 from envlock.operations.run_image import container_for, engine_image, gpus_of
@@ -68,6 +70,7 @@ def test_a_command_gets_the_environment_and_its_settings(lock_file: LockFile, ve
         "HOME": "/h",
         "VIRTUAL_ENV": str(venv),
         "PYTHONHASHSEED": "7",
+        "ENVLOCK_RUN": f"demo@{lock_file.digest}",
     } | dict.fromkeys(SETTINGS.variables.keys() - {"PYTHONHASHSEED"}, "2")
     assert ready.dropped == ("PYTHONPATH",)
 
@@ -82,6 +85,29 @@ def test_a_variable_that_is_asked_for_is_not_dropped(lock_file: LockFile, venv: 
     with pytest.raises(UsageError) as caught:
         chosen_variables(["=secret"], {})
     assert (caught.value.reference, caught.value.found) == ("bad-variable", "")
+
+
+def test_what_changes_numbers_and_is_not_locked_is_dropped(lock_file: LockFile, venv: Path) -> None:
+    """Said by name, for -e to keep it; only where a locked package reads it, and threads only where they are locked."""
+    here = {"PATH": "/bin", "GLIBC_TUNABLES": "x=y", "TF_ENABLE_ONEDNN_OPTS": "1", "CUDA_VISIBLE_DEVICES": "0"}
+    ready = local_command(lock_file, venv, ["train"], environment=here, extra={})
+    assert ready.dropped == ("GLIBC_TUNABLES",)
+    assert {"TF_ENABLE_ONEDNN_OPTS", "CUDA_VISIBLE_DEVICES"} <= ready.environment.keys()
+    assert "GLIBC_TUNABLES" not in ready.environment
+    assert said_dropped("GLIBC_TUNABLES") == (
+        "GLIBC_TUNABLES is not passed on, for it changes numbers and the lock does not set it; "
+        "with -e GLIBC_TUNABLES it is."
+    )
+    kept = local_command(lock_file, venv, ["train"], environment=here, extra={"GLIBC_TUNABLES": "x=y"})
+    assert (kept.dropped, kept.environment["GLIBC_TUNABLES"]) == ((), "x=y")
+
+
+def test_a_command_is_marked_as_one_with_the_settings(lock_file: LockFile, venv: Path) -> None:
+    """So that `envlock verify` in it judges them, and only for this lock."""
+    ready = local_command(lock_file, venv, ["train"], environment={"PATH": "/bin"}, extra={})
+    mark = marker_of("demo", lock_file.digest)
+    assert variables_here(ready.environment, marker=mark).origin == "run"
+    assert variables_here(ready.environment, marker=marker_of("demo", "0" * 64)).origin == "shell"
 
 
 def test_what_cannot_be_run_says_the_next_step(lock_file: LockFile, venv: Path, tmp_path: Path) -> None:

@@ -1,14 +1,13 @@
-"""Verdicts as text and JSON: whole outputs, order and exit codes."""
+"""Verdicts as text: whole outputs, order and exit codes."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
+from msgspec.structs import replace
 
 from envlock.model.finding import Finding, Nature, Rule, Severity, Summary, Verdict, judge
 from envlock.report.style import Meaning
-from envlock.report.verdict import verdict_json, verdict_text
+from envlock.report.verdict import verdict_text
 
 SUMMARY = Summary(
     env="tf25",
@@ -105,7 +104,7 @@ Could not be verified
   ? bytecode    → it could not be run  [package-version]
       Another release is other code.
 
-Noticed
+Warnings
   ! python  3.9.2  → 3.9.18  [package-version]
       Another release is other code.
 
@@ -115,6 +114,55 @@ next:  envlock sync tf25 --reinstall
 tf25: 44 packages, 16,597 files, Python 3.9.2: INTEGRITY FAILURE (5 errors, 1 warning)
 """
     )
+
+
+def test_waived_findings_and_what_was_not_judged() -> None:
+    """A waived finding is told with its reason and date, also of a match; notes and unjudged rules where asked for."""
+    waived = replace(finding("drift", "info"), waiver="ported next month (until 2027-03-31)")
+    summary = replace(SUMMARY, packages=43, hardware="class a100", settings="image")
+    verdict = judge(
+        summary, [waived, finding("drift", "info")], unjudged=dict.fromkeys(("image-lock", "image-label"), "no image")
+    )
+    head = "tf25 (locked) → .venv (found)\n\nWaived\n  - six    →   [package-version]\n"
+    waiver = "      waived: ported next month (until 2027-03-31)\n\n"
+    line = "tf25: 43 of 44 packages, 16,597 files, Python 3.9.2, hardware: class a100, settings of the image: match"
+    assert verdict_text(verdict) == f"{head}{waiver}{line} (1 note, 1 waived; --verbose lists notes)\n"
+    everything = verdict_text(verdict, everything=True)
+    assert "Notes\n  - six    →   [package-version]\n      Another release is other code.\n" in everything
+    assert "Not judged\n  - 2 rules: no image\n      image-lock, image-label\n" in everything
+    assert everything.endswith(f"{line} (1 note, 1 waived)\n")
+
+
+def test_a_quick_match_says_what_it_does_not_prove() -> None:
+    """Without --full nobody read the files, and a report is somebody's word."""
+    quick = replace(SUMMARY, mode="quick", files=0)
+    assert verdict_text(judge(quick, [])).endswith("match by version and size; --full compares every byte\n")
+    assert verdict_text(judge(replace(quick, image="ab" * 32), [])).endswith("match by its digest in envlock.sum\n")
+    told = replace(SUMMARY, claim="as the report of 2026-11-02 says")
+    assert verdict_text(judge(told, [])).endswith("match as the report of 2026-11-02 says\n")
+
+
+def test_warnings_are_mended_too() -> None:
+    """Where there is no error, the commands that mend the warnings are proposed."""
+    verdict = judge(SUMMARY, [VERSION.finding("six", severity="warning", fix="envlock sync tf25")])
+    assert "\nnext:  envlock sync tf25\n" in verdict_text(verdict)
+
+
+def test_a_target_cannot_write_lines_of_ours() -> None:
+    """Names with line breaks and control characters stay in their line, escaped."""
+    hostile = "six\n::error::owned\x1b[31m\u202e"
+    verdict = judge(replace(SUMMARY, target=hostile), [VERSION.finding(hostile, found=hostile, fix=hostile)])
+    text = verdict_text(verdict)
+    assert not any(line.startswith(("::", "next:  six\n")) for line in text.splitlines())
+    assert all(character.isprintable() or character == "\n" for character in text)
+
+
+def test_findings_of_one_reason_stand_together() -> None:
+    """What is the same reason for several packages is said once, below them."""
+    rows = [VERSION.finding(name, why="Gone." if name == "h5py" else "") for name in ("absl-py", "h5py", "six")]
+    text = verdict_text(judge(SUMMARY, rows))
+    assert text.index("absl-py") < text.index("six") < text.index("h5py")
+    assert text.count("Another release is other code.") == 1
 
 
 def test_style_is_the_callers() -> None:
@@ -134,19 +182,3 @@ def test_long_lists_are_counted() -> None:
     verdict = judge(SUMMARY, [VERSION.finding(f"p{at:03}", expected="1", found="2") for at in range(100)])
     assert "  and 88 more (package-version); --verbose lists all\n" in verdict_text(verdict)
     assert verdict_text(verdict, everything=True).count("[package-version]") == 100
-
-
-def test_json() -> None:
-    """Versioned, in the same order, with whole digests."""
-    document = json.loads(verdict_json(drifted()))
-    assert [document[key] for key in ("schema", "verdict", "exit_code")] == [1, "integrity", 4]
-    assert [row["subject"].split(":")[0] for row in document["findings"]] == [
-        "numpy",
-        "tensorflow",
-        "absl-py",
-        "six",
-        "bytecode",
-        "python",
-    ]
-    assert document["findings"][0]["expected"] == "sha256 " + "12" * 32
-    assert document["summary"]["files"] == 16_597

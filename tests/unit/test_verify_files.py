@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from envlock.formats.startup import DISTUTILS_PRECEDENCE
 from envlock.formats.wheel import open_wheel
-from tests.unit.venvs import Venv, demo_wheel, finding_of, flip, lock_of, rules_of
+from tests.unit.venvs import UV_LAUNCHER, Venv, demo_wheel, finding_of, flip, lock_of, rules_of
 from tests.unit.wheels import make_wheel, record_line
 
 SITE = "lib/python3.11/site-packages"
+EDITABLES = b"from editables.redirector import RedirectingFinder as F\nF.install()\nF.map_module('own', '/own/own.py')"
 INFO = f"{SITE}/demo-1.0.dist-info"
 FILES = [
     f"{SITE}/demo/__init__.py",
@@ -276,6 +278,7 @@ def test_altered_bytecode_is_an_integrity_failure(venv: Venv, wheel: Path) -> No
     [
         ("evil.pth", b"import os; os.abort()\n", "startup-code", 1),
         ("paths.pth", b"/opt/more\n", "startup-code", 0),
+        ("evil.start", b"evil:main\n", "startup-code", 1),
         ("sitecustomize.py", b"print(1)\n", "startup-code", 1),
         ("usercustomize/__init__.py", b"", "startup-code", 1),
         ("_virtualenv.py", b"import os\n", "startup-code", 4),
@@ -302,9 +305,152 @@ def test_files_of_known_tools_are_no_alarm(venv: Venv, wheel: Path) -> None:
         "enabled and __import__('_distutils_hack').add_shim(); "
     )
     (venv.site / "README.txt").write_text("This directory exists so that 3rd party packages can be installed\n")
-    for name in ("activate", "activate.fish", "Activate.ps1", "python3", "python3.11", "pydoc.bat", "pip3.11"):
+    for name in ("activate", "activate.fish", "Activate.ps1", "pydoc.bat"):
         (venv.scripts / name).write_text("x")
+    for name in ("python3", "python3.11"):
+        (venv.scripts / name).symlink_to("python")
     assert venv.verify(lock_of([wheel])).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "severity"), [(b"#!/bin/sh\n", "error"), (b"\x7fELF other", "warning"), (b"text", "error")]
+)
+def test_another_program_called_python(venv: Venv, wheel: Path, content: bytes, severity: str) -> None:
+    """A script that is called python is no link to the interpreter, nor is another interpreter."""
+    (venv.scripts / "python3").write_bytes(content)
+    (venv.scripts / "python3.11").write_bytes(venv.python.read_bytes())
+    finding = finding_of(venv.verify(lock_of([wheel]), full=False), "program-impostor")
+    assert (finding.path, finding.severity) == ("bin/python3", severity)
+
+
+def test_pip_is_judged_by_its_launcher(tmp_path: Path, venv: Venv, wheel: Path) -> None:
+    """virtualenv and ensurepip leave launchers that no RECORD lists; another program of that name, or no pip, warns."""
+    launcher = venv.scripts / "pip-3.11"
+    text = UV_LAUNCHER.format(python=venv.python, module="pip._internal.cli.main", attr="main")
+    launcher.write_text(text)
+    assert finding_of(venv.verify(lock_of([wheel])), "program-impostor").found == "pip is not installed"
+    venv.install(make_wheel(tmp_path, "pip", "24.0", {"pip/__init__.py": b""}))
+    assert venv.verify(lock_of([wheel])).findings == ()
+    launcher.write_text(text + "import os\n")
+    verdict = venv.verify(lock_of([wheel]))
+    assert (verdict.exit_code, finding_of(verdict, "program-impostor").found) == (0, "another program")
+
+
+def editable(venv: Venv, pth: bytes, modules: dict[str, bytes]) -> None:
+    """Install the user's own project as a build backend does it."""
+    info = venv.site / "own-1.0.dist-info"
+    info.mkdir()
+    files = {"__editable__.own-1.0.pth": pth, **modules}
+    files["own-1.0.dist-info/METADATA"] = b"Metadata-Version: 2.1\nName: own\nVersion: 1.0\n"
+    files["own-1.0.dist-info/direct_url.json"] = b'{"url": "file:///own", "dir_info": {"editable": true}}'
+    for name, data in files.items():
+        (venv.site / name).write_bytes(data)
+    (info / "RECORD").write_text("".join(record_line(name, data) for name, data in files.items()))
+
+
+FINDER = "__editable___own_1_0_finder"
+FINDER_PTH = f"import {FINDER}; {FINDER}.install()".encode()
+
+
+@pytest.mark.parametrize(
+    ("pth", "modules", "code"),
+    [
+        (b"/own/src\n", {}, 0),
+        (b"import _editable_impl_own", {"_editable_impl_own.py": EDITABLES}, 0),
+        (b"import _editable_impl_own", {"_editable_impl_own.py": EDITABLES + b"\nimport os"}, 1),
+        (FINDER_PTH, {}, 1),
+        (FINDER_PTH, {f"{FINDER}.py": b"def install(): pass\n"}, 1),
+        (b"import os; os.abort()", {}, 1),
+    ],
+)
+def test_editable_projects(venv: Venv, wheel: Path, pth: bytes, modules: dict[str, bytes], code: int) -> None:
+    """What build backends write for the user's own project is no alarm; other code behind the same words is one."""
+    editable(venv, pth, modules)
+    for full in (True, False):
+        verdict = venv.verify(lock_of([wheel]), full=full)
+        assert (verdict.exit_code, rules_of(verdict)) == (code, ["startup-code"] if code else [])
+
+
+def test_loaders_whose_text_is_not_known_warn(venv: Venv, wheel: Path) -> None:
+    """meson-python's and scikit-build-core's change with every release: their form is known, their code is not."""
+    editable(venv, b"import _own_editable_loader", {"_own_editable_loader.py": b"import os\n"})
+    finding = finding_of(venv.verify(lock_of([wheel])), "startup-code")
+    assert (finding.severity, "the loader of the editable project own" in finding.found) == ("warning", True)
+
+
+def test_project_that_setuptools_installed_for_development(venv: Venv, wheel: Path) -> None:
+    """easy-install.pth may add what an .egg-link names, and nothing else without a word."""
+    (venv.site / "own.egg-link").write_text("/own\n.")
+    pth = venv.site / "easy-install.pth"
+    pth.write_text("/own\n")
+    assert venv.verify(lock_of([wheel])).findings == ()
+    pth.write_text("/own\n./other.egg\n")
+    assert finding_of(venv.verify(lock_of([wheel])), "startup-code").found == "adds './other.egg' to sys.path"
+
+
+def test_distutils_hack_is_setuptools_own(tmp_path: Path, venv: Venv, wheel: Path) -> None:
+    """setuptools runs it at every start: it is what that release holds, or at least what RECORD says."""
+    hack = {"_distutils_hack/__init__.py": b"pass\n", "distutils-precedence.pth": min(DISTUTILS_PRECEDENCE)}
+    venv.install(make_wheel(tmp_path, "setuptools", "99.0", hack))
+    assert venv.verify(lock_of([wheel])).findings == ()
+    path = venv.site / "_distutils_hack/__init__.py"
+    path.write_bytes(b"import os\n")
+    verdict = venv.verify(lock_of([wheel]))
+    assert (verdict.exit_code, rules_of(verdict)) == (1, ["startup-code"])
+    for info in venv.site.glob("setuptools*"):
+        for name in ("METADATA", "RECORD"):
+            (info / name).write_text((info / name).read_text().replace("99.0", "80.9.0"))
+        info.rename(info.with_name("setuptools-80.9.0.dist-info"))
+    venv.rewrite_record(path)
+    assert "setuptools 80.9.0" in finding_of(venv.verify(lock_of([wheel])), "startup-code").found
+
+
+def test_distutils_hack_of_nobody(venv: Venv, wheel: Path) -> None:
+    """The line that setuptools writes imports whatever has that name."""
+    (venv.site / "distutils-precedence.pth").write_bytes(min(DISTUTILS_PRECEDENCE))
+    (venv.site / "_distutils_hack").mkdir()
+    (venv.site / "_distutils_hack/__init__.py").write_bytes(b"import os\n")
+    verdict = venv.verify(lock_of([wheel]))
+    assert (verdict.exit_code, set(rules_of(verdict))) == (1, {"startup-code", "file-unrecorded"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "demo/native.abi3.so",
+        "demo/native.cpython-39-x86_64-linux-gnu.so",
+        "demo/__init__.pyc",
+        "demo/more.pyc",
+        "demo.cpython-311-x86_64-linux-gnu.so",
+        "demo.abi3.so",
+        "demo.pyc",
+    ],
+)
+def test_other_forms_of_a_module(venv: Venv, wheel: Path, name: str) -> None:
+    """Extension modules under another tag, and bytecode without a source, are imported in the place of a module."""
+    (venv.site / name).write_bytes(b"x")
+    verdict = venv.verify(lock_of([wheel]))
+    assert (verdict.exit_code, rules_of(verdict)) == (1, ["module-shadowed"])
+
+
+@pytest.mark.parametrize("records", [True, False], ids=["wheel at hand", "wheel gone"])
+def test_unreadable_files_are_unknown(venv: Venv, wheel: Path, records: bool) -> None:
+    """A file that cannot be read may be right; beside one that is wrong it changes nothing."""
+    path = venv.site / "demo/__init__.py"
+    path.unlink()
+    path.symlink_to(path.name)
+    verdict = venv.verify(lock_of([wheel]), records=records)
+    assert (verdict.exit_code, rules_of(verdict)) == (3, ["package-unproven"])
+    flip(venv.site / "demo/native.so", 100)
+    assert venv.verify(lock_of([wheel]), records=records).exit_code == 4
+
+
+def test_file_that_a_cache_shares(tmp_path: Path, venv: Venv, wheel: Path) -> None:
+    """An edit in place reached the installer's cache too, and the fix says so."""
+    os.link(venv.site / "demo/__init__.py", tmp_path / "cached")
+    flip(venv.site / "demo/__init__.py", 3)
+    fix = finding_of(venv.verify(lock_of([wheel])), "file-tampered").fix
+    assert fix.startswith("envlock sync demo --reinstall && uv cache clean demo")
 
 
 def test_strange_script_is_told(venv: Venv, wheel: Path) -> None:

@@ -322,17 +322,18 @@ def test_other_platform(tmp_path: Path, wheel: Path, installed: Layer) -> None:
     assert "python-platform" in rules_of(verify(lock, image))
 
 
-def test_kinds_of_images_that_are_not_read_yet(tmp_path: Path, wheel: Path) -> None:
-    """Other references are a usage error that says which ones work."""
-    with pytest.raises(UsageError) as raised:
-        verify_image(
-            lock_of([wheel]),
-            "docker.io/library/python:3.11",
-            sums=tmp_path / "envlock.sum",
-            witnesses=Witnesses(records=lambda wheel: None),
-            terms=Terms(),
-        )
-    assert raised.value.reference == "unknown-image"
+def test_an_image_that_cannot_be_reached_here(tmp_path: Path, wheel: Path) -> None:
+    """Without registries and Engines at hand, other references are a usage error that says which ones work."""
+    for reference in ("registry.example.com/python:3.11", "engine:python", f"sha256:{'0' * 64}"):
+        with pytest.raises(UsageError) as raised:
+            verify_image(
+                lock_of([wheel]),
+                reference,
+                sums=tmp_path / "envlock.sum",
+                witnesses=Witnesses(records=lambda wheel: None),
+                terms=Terms(),
+            )
+        assert raised.value.reference == "unknown-image"
 
 
 PROJECT: Layer = {"app": None, "app/src": None, "app/src/train.py": b"print(1)\n", "app/README.md": b"# read\n"}
@@ -380,7 +381,12 @@ def test_project_image_on_a_base_with_a_working_folder(tmp_path: Path, wheel: Pa
         ({"app/a.py": b"1", "etc/passwd": b"x"}, {}, ["image-project", "image-project"], 4),
         ({"app/.wh.a": b""}, {}, ["image-project", "image-project"], 4),
         ({"opt/envlock/x": b"1"}, {}, ["image-project", "image-project"], 4),
-        ({"app/a.py": b"1"}, {"settings": {"Env": ["PYTHONPATH=/evil"]}}, ["image-digest", "image-project"], 4),
+        (
+            {"app/a.py": b"1"},
+            {"settings": {"Env": ["PYTHONPATH=/evil"]}},
+            ["image-digest", "python-path", "image-project"],
+            4,
+        ),
         ({"app/a.py": b"1"}, {"settings": {"Entrypoint": ["/app/a.py"]}}, ["image-digest", "image-project"], 4),
         ({"app/a.py": b"1"}, {"settings": {"User": "0"}}, ["image-digest", "image-project"], 4),
     ],

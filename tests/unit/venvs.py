@@ -131,8 +131,8 @@ class Venv:
         self.site.mkdir(parents=True)
         self.scripts.mkdir()
         self.python = self.scripts / "python"
-        self.python.write_bytes(b"\x7fELF not really")
-        (prefix / "pyvenv.cfg").write_text(f"home = /usr/bin\nuv = 0.13.9\nversion_info = {version}\n")
+        self.python.write_bytes(b"\x7fELF not really\0" + version.encode() + b"\0")
+        (prefix / "pyvenv.cfg").write_text(f"home = {self.scripts}\nuv = 0.13.9\nversion_info = {version}\n")
         self.answers: dict[str, object] = {}
         self.records: dict[str, bytes] = {}
         self.bytecode: dict[str, str] = {}

@@ -13,6 +13,7 @@ from envlock.adapters.git import repository
 from envlock.errors import UsageError
 from envlock.model.observation import Unknown
 from envlock.model.provenance import Held, Source
+from envlock.model.report import Checkout
 
 if TYPE_CHECKING:
     from git import Repo
@@ -52,6 +53,30 @@ def source_of(lock: Path, others: Sequence[Path] = ()) -> Source | Unknown:
             lock_path=lock_path,
             tree_dirty=bool(changed),
         )
+
+
+def checkout_of(folder: Path) -> Checkout | Unknown | None:
+    """Return the commit that a folder's work tree is at, for a report; None where there is no repository.
+
+    Unknown where it has no commit, or git cannot say. Files that git does not know say nothing of the commit.
+    """
+    try:
+        repo = _open(folder)
+    except UsageError as error:
+        return (
+            None if error.reference in ("no-git-repository", "no-git") else Unknown(reason=error.what, hint=error.hint)
+        )
+    with repo:
+        git = _Git(repo)
+        commit = git.one("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        if commit is None:
+            return Unknown(reason="The repository has no commit yet.")
+        changed = git.raw("diff", "--no-ext-diff", "--no-renames", "--name-only", "-z", "HEAD")
+        if changed is None:
+            return Unknown(reason="git could not compare the work tree with its commit.")
+        shallow = git.one("rev-parse", "--is-shallow-repository") != "false"
+        root = None if shallow else git.one("rev-list", "--first-parent", "--max-parents=0", "HEAD")
+        return Checkout(commit=commit, dirty=bool(changed), root=root)
 
 
 def _pathspecs(paths: Collection[str]) -> list[str]:

@@ -1,91 +1,153 @@
-"""This machine's hardware, as a suggestion for a manifest; it never reaches a lock by itself."""
+"""This machine as programs get it: CPU, memory and accelerators, and what could not be seen of them."""
 
 from __future__ import annotations
 
-import contextlib
-import os
+import posixpath
 import re
-from pathlib import Path
 from typing import Any
 
-from envlock.model.hardware import AcceleratorClass, HardwareClass
+from msgspec.structs import replace
 
-_MAKERS = re.compile(r"\b(NVIDIA|Tesla|GeForce|Quadro|Generation|Laptop GPU)\b")
-_FORM = re.compile(r"[- ](PCIE?|SXM\d?|HBM\w*|NVL|MIG\b.*|\d+ ?GB\b).*", re.IGNORECASE)
-_AMD = Path("/dev/kfd")
-"""The compute device of AMD's Linux driver."""
+from envlock.adapters.amd import amd_accelerators
+from envlock.adapters.host import Host, ThisHost
+from envlock.adapters.nvml import nvidia_accelerators
+from envlock.formats.cgroups import Limits, limits_of
+from envlock.formats.cpuinfo import cpu_of, parse_cpuinfo, parse_sysctl, sysctl_memory
+from envlock.model.machine import Accelerators, Cpu, Machine
+from envlock.model.unknown import Unknown
+
+_NODE = re.compile(r"nvidia(ctl|\d+)|nvhost-ctrl-gpu")
+_WSL = "/usr/lib/wsl/lib"
+_PCI = "/sys/bus/pci/devices"
+_DISPLAY = re.compile(r"PCI_CLASS=3[0-9A-F]{4}\n", re.IGNORECASE)
+_CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
 
 
-def suggest_hardware() -> tuple[str, HardwareClass]:
-    """Return a class that this machine belongs to, and a name for it: the GPU's model, or `cpu`.
+def observe_machine(host: Host | None = None, nvml: Any = None) -> Machine:
+    """Return what this machine can compute with: the edge `Machines`.
 
-    Its level of CPU, its memory rounded down, and its GPU as NVML or AMD's driver tell them.
+    Args:
+        host: a recorded machine in place of this one.
+        nvml: what stands in for the module pynvml.
     """
-    accelerator = _nvidia() or AcceleratorClass(kind="amd" if _AMD.exists() else "none")
-    name = accelerator.models[0] if accelerator.models else "cpu" if accelerator.kind == "none" else accelerator.kind
-    memory = _memory_gib()
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"), HardwareClass(
-        cpu_level=_cpu_level(),
-        memory_gib=f">={memory}" if memory else None,
-        accelerator=accelerator,
+    host = ThisHost() if host is None else host
+    limits = limits_of(host.read) if host.system == "linux" else Limits()
+    return Machine(
+        system=host.system,
+        libc=host.libc,
+        cpu=_cpu(host, limits),
+        memory=_memory(host, limits),
+        accelerators=_seen_accelerators(host, nvml),
     )
 
 
-def product_model(name: str) -> str:
-    """Return the part of NVML's product name that says the model: A100 of `NVIDIA A100-SXM4-40GB`."""
-    bare = " ".join(_MAKERS.sub(" ", name).split())
-    return _FORM.sub("", bare).strip() or bare
-
-
-def _cpu_level() -> str | None:
-    from archspec.cpu import host
-
-    level: Any = host().generic
-    if level.family.name not in ("x86_64", "aarch64"):
-        return None
-    name = str(level.name)
-    return ">=" + (name.replace("_", "-") if level.family.name == "x86_64" else name)
-
-
-def _memory_gib() -> int:
-    """Return the memory in GiB, rounded down to a multiple of four above eight; 0 where it is not known."""
+def _cpu(host: Host, limits: Limits) -> Cpu | Unknown:
     try:
-        whole: int = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
-    except (AttributeError, OSError, ValueError):
-        return 0
-    return whole - whole % 4 if whole > 8 else whole
-
-
-def _nvidia() -> AcceleratorClass | None:
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    try:
-        return _described(pynvml)
-    except pynvml.NVMLError:
-        return AcceleratorClass(kind="nvidia")
-    finally:
-        with contextlib.suppress(pynvml.NVMLError):
-            pynvml.nvmlShutdown()
-
-
-def _described(nvml: Any) -> AcceleratorClass | None:
-    devices = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-    if not devices:
-        return None
-    memory = min(int(nvml.nvmlDeviceGetMemoryInfo(device).total) for device in devices) >> 30
-    return AcceleratorClass(
-        kind="nvidia",
-        models=tuple(sorted({product_model(_text(nvml.nvmlDeviceGetName(device))) for device in devices})),
-        count=">=1",
-        memory_gib=f">={memory}",
-        driver=">=" + _text(nvml.nvmlSystemGetDriverVersion()).partition(".")[0],
+        if host.system == "linux":
+            text = host.read("/proc/cpuinfo")
+            if text is None:
+                return Unknown(reason="there is no /proc/cpuinfo", hint="Mount /proc.")
+            cpu = parse_cpuinfo(text, host.architecture)
+            threads = _count(host.read("/sys/devices/system/cpu/online") or "") or cpu.threads
+        elif host.system == "darwin":
+            cpu = parse_sysctl(host.sysctl(), host.architecture)
+            threads = cpu.threads
+        else:
+            vendor, brand, features = host.cpuid()
+            cpu = cpu_of(host.architecture, vendor=vendor, model=brand, features=features, threads=0)
+            threads = 0
+    except Exception as error:  # noqa: BLE001 - whatever the system's calls raise, it is not seen
+        return Unknown(reason=f"the CPU cannot be seen ({error})")
+    return replace(
+        cpu,
+        threads=threads or host.threads(),
+        affinity=host.affinity(),
+        quota=None if isinstance(limits.cpus, Unknown) else limits.cpus,
+        quota_unseen=limits.cpus if isinstance(limits.cpus, Unknown) else None,
     )
 
 
-def _text(value: str | bytes) -> str:
-    """Return text of NVML, which older versions of its binding give as bytes."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+def _count(ranges: str) -> int:
+    """Return how many CPUs a list such as 0-3,8 names (cpu-list of the kernel), 0 for anything else."""
+    spans = [re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip()) for part in ranges.split(",")]
+    return sum(int(span[2] or span[1]) - int(span[1]) + 1 if span else 0 for span in spans)
+
+
+def _memory(host: Host, limits: Limits) -> int | Unknown:
+    try:
+        if host.system == "linux":
+            match = re.search(r"^MemTotal:\s+(\d+) kB$", host.read("/proc/meminfo") or "", re.MULTILINE)
+            whole = int(match[1]) * 1024 if match else 0
+        elif host.system == "darwin":
+            whole = sysctl_memory(host.sysctl())
+        else:
+            whole = 0
+        whole = whole or host.memory()
+    except Exception as error:  # noqa: BLE001 - see above
+        return Unknown(reason=f"the memory cannot be seen ({error})")
+    if not whole:
+        return Unknown(reason="the system does not say how much memory there is")
+    if isinstance(limits.memory, Unknown):
+        return limits.memory
+    return whole if limits.memory is None else min(whole, limits.memory)
+
+
+def _seen_accelerators(host: Host, nvml: Any) -> Accelerators | Unknown:
+    try:
+        return _accelerators(host, nvml)
+    except OSError as error:
+        return Unknown(reason=f"the accelerators cannot be seen ({error.strerror})")
+
+
+def _accelerators(host: Host, nvml: Any) -> Accelerators | Unknown:
+    """Return what programs can reach. Nothing is loaded where no device is."""
+    if host.system == "darwin":
+        return Accelerators()
+    nvidia: Accelerators | Unknown = Accelerators()
+    idle = 0
+    if host.system == "linux":
+        contained = _contained(host)
+        served, idle = (0, 0) if contained else _pci(host)
+        # A machine without nodes yet makes them when NVML starts; a container without nodes was given no device.
+        if served or any(map(_NODE.fullmatch, host.names("/dev"))) or "libnvidia-ml.so.1" in host.names(_WSL):
+            nvidia = nvidia_accelerators(_library(nvml), expected=True)
+    else:
+        nvidia = nvidia_accelerators(_library(nvml), expected=False)
+    amd = amd_accelerators(host)
+    if isinstance(nvidia, Unknown):
+        return nvidia
+    if isinstance(amd, Unknown):
+        return amd
+    return replace(nvidia, devices=(*nvidia.devices, *amd.devices), driver=nvidia.driver or amd.driver, idle=idle)
+
+
+def _library(nvml: Any) -> Any:
+    if nvml is None:
+        import pynvml
+
+        return pynvml
+    return nvml
+
+
+def _pci(host: Host) -> tuple[int, int]:
+    """Return how many NVIDIA displays and 3D controllers there are with NVIDIA's driver, and with none or another."""
+    served = others = 0
+    for name in host.names(_PCI):
+        if (host.read(posixpath.join(_PCI, name, "vendor")) or "").strip() != "0x10de":
+            continue
+        about = host.read(posixpath.join(_PCI, name, "uevent")) or ""
+        if _DISPLAY.search(about):
+            served += "DRIVER=nvidia\n" in about
+            others += "DRIVER=nvidia\n" not in about
+    return served, others
+
+
+def _contained(host: Host) -> bool:
+    """Tell whether this is a container: it has an engine's mark, or its root is a stack of layers."""
+    if any(posixpath.basename(path) in host.names(posixpath.dirname(path)) for path in _CONTAINER_FILES):
+        return True
+    for line in (host.read("/proc/self/mountinfo") or "").splitlines():
+        before, _, after = line.partition(" - ")
+        if before.split()[4:5] == ["/"] and after.split()[:1] and "overlay" in after.split()[0]:
+            return True
+    return False

@@ -24,6 +24,7 @@ _MEANINGS = {
     "roots": "unpacked bases, where interpreters and compilers run",
     "built": "wheels built from source, with their logs",
     "resolver": "what the resolver keeps",
+    "stats": "digests of verified files, by inode and time",
     "leftovers": "unfinished; `envlock cache prune` removes them",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -113,12 +114,11 @@ def _environment(manifest: Manifest | None, env: str | None) -> str | None:
 
 
 def _locked_as(manifest: Manifest | None, name: str | None) -> LockedAs | None:
-    from envlock.formats.pylock import read_lock
     from envlock.model.report import LockedAs
 
     if manifest is None or name is None or not manifest.lock_path(name).is_file():
         return None
-    return LockedAs(env=name, digest=read_lock(manifest.lock_path(name)).digest)
+    return LockedAs(env=name, digest=hashlib.sha256(manifest.lock_path(name).read_bytes()).hexdigest())
 
 
 def _default_target(manifest: Manifest | None, env: str | None, name: str | None) -> Path:

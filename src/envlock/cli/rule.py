@@ -8,30 +8,38 @@ from envlock.errors import UsageError
 
 
 @click.command("rule")
-@click.argument("rule_id", required=False, metavar="[ID]")
+@click.argument("rule_id", required=False, metavar="[ID | VARIABLE]")
 @click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="Print as JSON.")
 def command(rule_id: str | None, *, as_json: bool) -> None:
-    """Say what a rule of verify checks, and why. Without ID, list all of them."""
+    """Say what a rule of verify checks, why, and how severe it is; or what an environment variable changes.
+
+    Without ID, list all rules.
+    """
     import difflib
+    import json
 
     import msgspec
 
-    from envlock.report.rules import rule_text, rules_text
+    from envlock.model.factors import factor_of
+    from envlock.report.rules import factor_text, rule_text, rules_json, rules_text
     from envlock.verify.rules import all_rules
 
     rules = {rule.id: rule for rule in all_rules()}
+    factor = factor_of(rule_id or "")
+    if factor is not None:
+        document = {"schema": 1, "variable": msgspec.to_builtins(factor)}
+        click.echo(json.dumps(document, indent=2) + "\n" if as_json else factor_text(factor), nl=False)
+        return
     if rule_id is not None and rule_id not in rules:
         near = difflib.get_close_matches(rule_id, rules, 1)
         raise UsageError(
             "unknown-rule",
-            f"No rule is called {rule_id!r}.",
+            f"No rule is called {rule_id!r}, and no variable that changes numbers or code.",
             found=rule_id,
             hint=f"Did you mean {near[0]!r}?" if near else "List them: envlock rule",
         )
     chosen = list(rules.values()) if rule_id is None else [rules[rule_id]]
     if as_json:
-        import json
-
-        click.echo(json.dumps({"schema": 1, "rules": [msgspec.to_builtins(rule) for rule in chosen]}, indent=2))
+        click.echo(json.dumps(rules_json(chosen), indent=2))
     else:
         click.echo(rules_text(chosen) if rule_id is None else rule_text(chosen[0]), nl=False)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 @click.argument("env", required=False, shell_complete=environments)
 @click.option("--python", "python", type=click.Path(path_type=Path), metavar="PATH", help="An interpreter, or a venv.")
 @click.option("--image", metavar="REF", help="An image layout, oci:DIR or oci:DIR:TAG; it is neither run nor pulled.")
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE", help="What `envlock report` wrote elsewhere."
+)
 @click.option("--full/--quick", default=False, help="Every byte of every file, or metadata and sizes (default).")
 @click.option("--recompile", is_flag=True, help="With --image and --full: compile every module again and compare.")
 @click.option("--on", "on", metavar="CLASS", default="", help="The hardware class of the lock that this must be.")
@@ -55,6 +58,7 @@ def command(
     *,
     python: Path | None,
     image: str | None,
+    report: Path | None,
     full: bool,
     recompile: bool,
     on: str,
@@ -79,13 +83,15 @@ def command(
     from envlock.formats.pylock import read_lock
     from envlock.model.terms import Terms
     from envlock.operations.check import check_environment
+    from envlock.verify.acceptance import check_table
 
-    if python is not None and image is not None:
-        raise click.UsageError("--python and --image exclude each other.")
+    targets = [name for name, given in {"--python": python, "--image": image, "--report": report}.items() if given]
+    if len(targets) > 1:
+        raise click.UsageError(f"{' and '.join(targets)} exclude each other.")
     if recompile and not (image and full):
         raise click.UsageError("--recompile needs --image and --full.")
-    if fix and image is not None:
-        raise click.UsageError("--fix is for a virtual environment; an image is built anew: envlock build.")
+    if fix and (image or report):
+        raise click.UsageError("--fix is for a virtual environment here; an image is built anew: envlock build.")
     manifest = manifest_here()
     name = only(manifest, env)
     lock_file = read_lock(manifest.lock_path(name))
@@ -98,8 +104,11 @@ def command(
         table=manifest.environment(name).verify,
         stale=() if frozen else tuple(check_environment(manifest, name)),
     )
+    check_table(terms.table, f"{manifest.path.name}: env.{name}.verify")
     if image is not None:
         verdict = _of_image(ctx, manifest, lock_file, image, terms, recompile=recompile)
+    elif report is not None:
+        verdict = _of_report(ctx, manifest, lock_file, report, terms)
     else:
         target = python or _default_target(manifest.venv_path(name))
         judge = _of_environment(ctx, manifest, lock_file, target, terms)
@@ -118,8 +127,10 @@ def _of_environment(
     ctx: click.Context, manifest: Manifest, lock_file: LockFile, target: Path, terms: Terms
 ) -> Callable[[], Verdict]:
     """Return what judges a venv or an interpreter, as often as it is asked."""
+    from envlock.adapters.cache import Cache
     from envlock.adapters.interpreter import TargetPython
     from envlock.adapters.machine import observe_machine
+    from envlock.adapters.memory import CacheMemory
     from envlock.model.factors import marker_of, variables_here
     from envlock.operations.verify import verify_environment
 
@@ -131,7 +142,15 @@ def _of_environment(
         locked=lock_file.lock.settings.variables,
         marker=marker_of(env, lock_file.digest),
     )
-    witnesses = _witnesses(ctx, manifest, env, interpreter=TargetPython(), machine=observe_machine, variables=variables)
+    witnesses = _witnesses(
+        ctx,
+        manifest,
+        env,
+        interpreter=TargetPython(),
+        machine=observe_machine,
+        variables=variables,
+        memory=CacheMemory(Cache().root),
+    )
     return lambda: verify_environment(
         lock_file,
         target,
@@ -158,6 +177,19 @@ def _of_image(
         terms=terms,
         bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
         compilers=_compilers(ctx, manifest, lock_file.lock) if recompile else None,
+    )
+
+
+def _of_report(ctx: click.Context, manifest: Manifest, lock_file: LockFile, report: Path, terms: Terms) -> Verdict:
+    from envlock.adapters.git_sources import checkout_of
+    from envlock.operations.verify_report import verify_report
+
+    return verify_report(
+        lock_file,
+        report,
+        witnesses=_witnesses(ctx, manifest, lock_file.lock.env),
+        terms=terms,
+        checkout=checkout_of(manifest.folder),
     )
 
 

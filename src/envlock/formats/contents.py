@@ -32,8 +32,9 @@ class Row(msgspec.Struct, frozen=True, order=True):
 
 def contents_digest(rows: Iterable[Row]) -> str:
     """Return the `contents` digest, as 64 hex digits."""
-    lines = sorted(f"{r.scheme}{_SEPARATOR}{r.path}{_SEPARATOR}{r.sha256}{_SEPARATOR}{r.size}\n".encode() for r in rows)
-    return hashlib.sha256(b"".join(lines)).hexdigest()
+    lines = (f"{r.scheme}{_SEPARATOR}{r.path}{_SEPARATOR}{r.sha256}{_SEPARATOR}{r.size}\n" for r in rows)
+    # Names of a wheel are UTF-8; those of an environment may be anything, and then are no wheel's.
+    return hashlib.sha256(b"".join(sorted(line.encode("utf-8", "surrogateescape") for line in lines))).hexdigest()
 
 
 def script_body(text: bytes) -> bytes:

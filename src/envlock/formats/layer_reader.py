@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from typing import NoReturn
 
@@ -28,32 +29,50 @@ _MAGIC = 4
 """Bytes that tell how a layer is compressed, whatever its media type says."""
 
 
+@dataclass
+class Digests:
+    """Of a layer that was read to its end, both written ``sha256:<hex>``; empty before."""
+
+    blob: str = ""
+    plain: str = ""
+    """Of the archive, which is the diff ID."""
+
+
 def read_layer(
-    blob: Iterable[bytes], *, where: str, digest: str | None = None, diff_id: str | None = None
+    blob: Iterable[bytes],
+    *,
+    where: str,
+    digest: str | None = None,
+    diff_id: str | None = None,
+    found: Digests | None = None,
 ) -> Iterator[tuple[Entry, Iterator[bytes]]]:
     """Yield each entry with the chunks of its body (none but for files).
 
     A body may be left unread, wholly or in part, but is gone once the next entry is asked for. `blob` are the bytes of
     the layer in any chunks; `where` names it in errors. `digest` (of the blob) and `diff_id` (of the archive), both
-    ``sha256:<hex>``, are checked when the iterator is exhausted: believe nothing before that.
+    ``sha256:<hex>``, are checked when the iterator is exhausted: believe nothing before that. `found` is told both
+    then.
 
     Raises IntegrityError (`bad-layer`, `digest-mismatch`) and UnverifiableError (`sparse-file`).
     """
-    blob_hash = hashlib.sha256() if digest is not None else None
-    plain_hash = hashlib.sha256() if diff_id is not None else None
+    blob_hash = hashlib.sha256() if digest is not None or found is not None else None
+    plain_hash = hashlib.sha256() if diff_id is not None or found is not None else None
     plain = _hashed(_decompressed(_hashed(blob, blob_hash), where), plain_hash)
     archive = _Archive(plain, where)
     yield from archive.entries()
     for _ in plain:  # what follows the archive's end counts for the digests
         pass
-    for found, expected in ((blob_hash, digest), (plain_hash, diff_id)):
-        if found is not None and f"sha256:{found.hexdigest()}" != expected:
+    names = [f"sha256:{made.hexdigest()}" if made is not None else "" for made in (blob_hash, plain_hash)]
+    if found is not None:
+        found.blob, found.plain = names
+    for name, expected in zip(names, (digest, diff_id), strict=True):
+        if expected is not None and name != expected:
             raise IntegrityError(
                 "digest-mismatch",
                 "A layer does not have the digest that names it.",
                 where=where,
-                expected=expected or "",
-                found=f"sha256:{found.hexdigest()}",
+                expected=expected,
+                found=name,
             )
 
 

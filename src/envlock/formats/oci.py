@@ -124,6 +124,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The labels, none where there is no table of them."""
         return (self.config.labels if self.config else None) or {}
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that it sets."""
+        return dict(line.partition("=")[::2] for line in (self.config.env if self.config else None) or ())
+
 
 _Document = TypeVar("_Document", Index, Manifest, Config)
 

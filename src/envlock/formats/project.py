@@ -70,6 +70,11 @@ def with_project(manifest: bytes, config: bytes, layer: ProjectLayer) -> tuple[b
     return canonical_json(document), raw_config
 
 
+def comment_of(history: str) -> str:
+    """Return the comment of a project layer's history without what `with_project` added to it."""
+    return history.partition(_IN_PLACE_OF)[0]
+
+
 def environments_below(manifest: bytes, config: bytes) -> Iterator[str]:
     """Yield the digests of the image manifests that `with_project` may have made these documents of.
 

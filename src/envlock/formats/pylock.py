@@ -10,6 +10,7 @@ import datetime
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -233,8 +234,9 @@ def read_lock(path: Path) -> LockFile:
     return read
 
 
+@lru_cache(maxsize=8)
 def parse_lock(raw: bytes, where: str) -> LockFile:
-    """Parse the bytes of a lock; `where` names them in errors.
+    """Parse the bytes of a lock; `where` names them in errors. Remembered, since most commands read a lock twice.
 
     Raises UsageError (`conflict-markers`, `bad-lock`, `foreign-lock`, `newer-lock`), IntegrityError (`edited-lock`).
     """

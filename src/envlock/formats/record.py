@@ -16,6 +16,8 @@ from functools import lru_cache
 import msgspec
 
 _PLAIN = re.compile(r'([^,"\r]+),([A-Za-z0-9]+=[A-Za-z0-9_=-]+)?,([0-9]*)')
+_ALL_PLAIN = re.compile(r'^([^,"\r\n]+),(sha256=[A-Za-z0-9_-]{43})?,([0-9]{0,18})$', re.MULTILINE)
+"""The rows of nearly every RECORD, found at once: a line at a time takes five times as long."""
 _HASHES = {"sha224", "sha256", "sha384", "sha512"}
 
 
@@ -31,11 +33,16 @@ class RecordRow(msgspec.Struct, frozen=True, gc=False):
         """The digest as 64 hex digits; None where it is absent or another algorithm's."""
         if not self.hash.startswith("sha256="):
             return None
+        text = self.hash[7:].rstrip("=")
+        if "+" in text or "/" in text:
+            return ""
+        common = text.replace("-", "+").replace("_", "/")
         try:
-            raw = base64.urlsafe_b64decode(self.hash[7:] + "=" * (-len(self.hash[7:]) % 4))
+            raw = binascii.a2b_base64(common + "=" * (-len(text) % 4))
         except (binascii.Error, ValueError):
             return ""
-        return raw.hex() if encode_sha256(raw) == self.hash.rstrip("=") else ""
+        # Encoded again, since other texts than the canonical one decode to the same bytes.
+        return raw.hex() if binascii.b2a_base64(raw, newline=False).rstrip(b"=") == common.encode() else ""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +73,11 @@ def parse_record(raw: bytes) -> Record:
     malformed: list[str] = []
     if lines.pop():  # what follows the last line ending
         malformed.append(text.rpartition(ending)[2])
+    elif ending == "\n" and len(plain := _ALL_PLAIN.findall(text)) == len(lines):
+        return Record(rows=tuple(RecordRow(path, digest, int(size) if size else None) for path, digest, size in plain))
     for line in lines:
-        plain = _PLAIN.fullmatch(line)
-        fields = list(plain.groups("")) if plain else _quoted(line)
+        match = _PLAIN.fullmatch(line)
+        fields = list(match.groups("")) if match else _quoted(line)
         if fields is None or not fields[0] or not (fields[2] == "" or (fields[2].isascii() and fields[2].isdigit())):
             malformed.append(line)
             continue

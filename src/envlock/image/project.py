@@ -60,18 +60,8 @@ def layered(image: Image, layer: Layer, blob: Path, *, destination: str, source:
 
     `source` is the tree digest, `blob` the layer's file, `files` how many of the project's are in it.
     """
-    project = ProjectLayer(
-        digest=layer.digest,
-        diff_id=layer.diff_id,
-        size=layer.size,
-        destination=destination,
-        source=f"sha256:{source}",
-        history={
-            "created": CREATED,
-            "created_by": "envlock build",
-            "comment": f"project, {files} file{'s' if files != 1 else ''}",
-        },
-    )
+    comment = f"project, {files} file{'s' if files != 1 else ''}"
+    project = project_layer(layer, destination=destination, source=source, comment=comment)
     platforms = tuple(_layered(platform, layer, project) for platform in image.platforms)
     index: dict[str, Any] = records.from_json(image.index.raw, dict[str, Any])
     index["manifests"] = [msgspec.to_builtins(platform.manifest.descriptor) for platform in platforms]
@@ -83,6 +73,18 @@ def layered(image: Image, layer: Layer, blob: Path, *, destination: str, source:
         platforms=platforms,
         files={**image.files, layer.digest: blob},
         source=source,
+    )
+
+
+def project_layer(layer: Layer, *, destination: str, source: str, comment: str) -> ProjectLayer:
+    """Return a layer of project files as documents speak of it; `comment` is that of its history."""
+    return ProjectLayer(
+        digest=layer.digest,
+        diff_id=layer.diff_id,
+        size=layer.size,
+        destination=destination,
+        source=f"sha256:{source}",
+        history={"created": CREATED, "created_by": "envlock build", "comment": comment},
     )
 
 

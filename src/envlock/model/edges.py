@@ -11,6 +11,7 @@ import msgspec
 
 from envlock.errors import UsageError
 from envlock.model.artifact import Deb, Suite, Wheel
+from envlock.model.engine import EngineContainer, EngineImage
 from envlock.model.machine import Machine
 from envlock.model.platform import Platform
 from envlock.model.provenance import Held, Signature
@@ -239,6 +240,16 @@ class TargetInterpreter(Protocol):
         """Return what the script printed; UnverifiableError (`interpreter-failed`, `interpreter-hangs`)."""
 
 
+class Memory(Protocol):
+    """Where an operation keeps what it found out for the next time. It may forget anything at any time."""
+
+    def recall(self, key: str) -> bytes | None:
+        """Return what was kept under a key of 64 hex digits, or None; bytes that others may have written are not."""
+
+    def keep(self, key: str, raw: bytes) -> None:
+        """Keep bytes, in place of what was there; where that is not possible, nothing happens."""
+
+
 class Records(Protocol):
     """Finds the RECORD of a locked wheel again, to name the file that differs."""
 
@@ -324,6 +335,28 @@ class Registry(Protocol):
 
     def referrers(self, reference: Reference) -> bytes:
         """Return an OCI index of what refers to the reference's digest; an empty one where nothing does."""
+
+
+class ContainerEngine(Protocol):
+    """A Docker Engine or Podman, asked for what it holds; nothing in it is changed.
+
+    Everything raises UsageError (`engine-failed`) where it does not answer as it should.
+    """
+
+    def image(self, name: str) -> EngineImage:
+        """Return an image by name or ID; UsageError (`no-image`), which names those that are called alike."""
+
+    def save(self, image_id: str) -> Iterator[bytes]:
+        """Yield an image as the tar stream of `docker save`."""
+
+    def container(self, name: str) -> EngineContainer:
+        """Return a container by name or ID; UsageError (`no-container`), which names those that are called alike."""
+
+    def export(self, container_id: str) -> Iterator[bytes]:
+        """Yield a container's whole file system as a tar stream, mounts left out."""
+
+    def machine(self, container_id: str) -> Machine | Unknown:
+        """Return the machine as programs of a running container see it: a Python inside is asked."""
 
 
 class Signatures(Protocol):

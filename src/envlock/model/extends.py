@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from envlock.errors import UsageError
 
 _REQUIREMENTS = ("from", "groups", "extras", "dependencies", "constraints", "overrides", "inputs")
-_ADDED = (*_REQUIREMENTS, "os-packages", "run", "include")
+_ADDED = (*_REQUIREMENTS, "os-packages", "run", "include", "waivers")
 """Lists to which a nearer table adds; it replaces any other one."""
 _BY_PROJECT = ("frameworks", "as-of-packages")
 _OWN = ("extends", "abstract")
@@ -64,10 +64,18 @@ def _over(far: Mapping[str, Any], near: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(old, dict) and isinstance(value, dict):
             result[key] = _by_project(old, value) if key in _BY_PROJECT else _over(old, value)
         elif key in _ADDED and isinstance(old, list):
-            result[key] = list(dict.fromkeys([*old, *value]))
+            result[key] = _each_once([*old, *value])
         else:
             result[key] = value
     return result
+
+
+def _each_once(rows: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for row in rows:  # which may be tables: waivers
+        if row not in found:
+            found.append(row)
+    return found
 
 
 def _by_project(far: Mapping[str, Any], near: Mapping[str, Any]) -> dict[str, Any]:

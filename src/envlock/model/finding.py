@@ -9,12 +9,14 @@ import msgspec
 
 from envlock.errors import printable
 from envlock.model.lock import Policy
+from envlock.model.machine import Machine
 
 Severity = Literal["error", "warning", "info"]
 Impact = Literal["results", "security", "compat", "cosmetic"]
 Family = Literal["LOCK", "PKG", "FILE", "PY", "SYS", "CPU", "ACC", "ENV", "NUM"]
 Nature = Literal["drift", "integrity", "unknown"]
 Outcome = Literal["match", "drift", "unverified", "integrity"]
+Need = Literal["packages", "files", "bytes", "interpreter", "image", "container", "machine", "class", "classes", "variables", "stdlib"]
 
 IMPACTS: tuple[Impact, ...] = ("results", "security", "compat", "cosmetic")
 _FAMILIES: tuple[Family, ...] = ("PKG", "PY", "SYS", "ACC", "CPU", "ENV", "NUM", "FILE", "LOCK")
@@ -38,6 +40,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     impact: Impact = "compat"
     source: str = ""
     """The specification or measurement behind the rule."""
+    needs: Need | None = None
+    """What it looks at, where that is not what its family looks at: without it, it is told as not judged."""
 
     def severity_under(self, policy: Policy) -> Severity:
         """Return the severity of the rule's findings under a policy."""
@@ -119,6 +123,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Full version of the target's interpreter, where known."""
     image: str = ""
     """Digest of the target's image manifest, where it is one."""
+    claim: str = ""
+    """Whose word the verdict rests on where the target itself was not seen, such as a report's."""
+    hardware: str = ""
+    """The lock's hardware class that the machine is of, or how it is none of them; empty where nobody looked."""
+    machine: Machine | None = None
+    """Where it was seen."""
+    settings: str = ""
+    """Who set the settings that were judged, such as `image` or `run`; empty where they were only told."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +139,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     summary: Summary
     findings: tuple[Finding, ...]
     outcome: Outcome
+    unjudged: Mapping[str, str] = {}
+    """Rules that had nothing to look at, by id, each with the reason: a pass does not speak of them."""
 
     @property
     def exit_code(self) -> int:
@@ -149,7 +163,9 @@ def order(finding: Finding) -> tuple[object, ...]:
     )
 
 
-def judge(summary: Summary, findings: list[Finding], *, strict: bool = False) -> Verdict:
+def judge(
+    summary: Summary, findings: list[Finding], *, strict: bool = False, unjudged: Mapping[str, str] | None = None
+) -> Verdict:
     """Order the findings and draw the outcome; `strict` promotes warnings to errors."""
     if strict:
         findings = [msgspec.structs.replace(f, severity="error") if f.severity == "warning" else f for f in findings]
@@ -161,4 +177,5 @@ def judge(summary: Summary, findings: list[Finding], *, strict: bool = False) ->
         outcome = "drift"
     elif "unknown" in natures:
         outcome = "unverified"
-    return Verdict(summary=summary, findings=tuple(sorted(findings, key=order)), outcome=outcome)
+    ordered = tuple(sorted(findings, key=order))
+    return Verdict(summary=summary, findings=ordered, outcome=outcome, unjudged=unjudged or {})

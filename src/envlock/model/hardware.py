@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from envlock.errors import UsageError
-from envlock.model import records
+from envlock.model import cpu_level, records
 from envlock.model.constraint import CAPABILITY, COUNT, DRIVER, GIB, Scale, parse_constraint
 
 
@@ -163,20 +163,9 @@ def _features(names: Iterable[str], where: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def cpu_levels() -> dict[str, str]:
-    """Return the generic levels of x86-64 and AArch64 that archspec knows, by the names that a manifest gives them."""
-    from archspec.cpu import TARGETS
-
-    return {
-        (name.replace("_", "-") if name.startswith("x86") else name): name
-        for name, target in TARGETS.items()
-        if target.vendor == "generic" and target.family.name in ("x86_64", "aarch64")
-    }
-
-
 def _level(text: str, where: str) -> str:
     match = _LEVEL.fullmatch(text.strip())
-    known = cpu_levels()
+    known = cpu_level.PARENTS
     level = match[2].lower().replace("_", "-") if match else ""
     if match is None or level not in known:
         near = difflib.get_close_matches(level or text.strip().lower(), known, 1)

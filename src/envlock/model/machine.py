@@ -28,6 +28,8 @@ class Cpu(msgspec.Struct, frozen=True, kw_only=True):
     """Of these, those that this process may run on; None where the system does not say."""
     quota: float | None = None
     """CPUs' worth of time that a cgroup grants (cpu.max); None without a limit."""
+    quota_unseen: Unknown | None = None
+    """Why it is not known whether there is such a limit."""
 
     @property
     def usable(self) -> int:
@@ -47,14 +49,15 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """The part of it that classes name: A100."""
     memory: int = 0
-    """Bytes."""
+    """Bytes; 0 where the device does not say."""
     compute_capability: str = ""
-    """Such as 8.0; a gfx target such as gfx942 for AMD."""
+    """Such as 8.0; a gfx target such as gfx942 for AMD; empty where the device does not say."""
     multiprocessors: int = 0
+    """Streaming multiprocessors, or compute units; 0 where the device does not say."""
     mig: bool = False
     """Whether it is divided (Multi-Instance GPU): kernels run on fewer multiprocessors and sum in another order."""
     mig_profile: str = ""
-    """Such as 1g.5gb."""
+    """Of a slice, such as 1g.5gb; a divided device without any slice that programs may use has none."""
     ecc: bool | None = None
 
 
@@ -63,9 +66,11 @@ class Accelerators(msgspec.Struct, frozen=True, kw_only=True):
 
     devices: tuple[Accelerator, ...] = ()
     driver: str = ""
-    """Of the kernel, such as 535.129.03."""
+    """Of the kernel, such as 535.129.03; NVIDIA's where there are devices of both kinds."""
     cuda: str = ""
     """The highest CUDA that the driver supports, such as 12.2."""
+    idle: int = 0
+    """NVIDIA's devices that no driver serves, so that programs see none of them."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

@@ -156,7 +156,9 @@ def _convert(table: Any, kind: type[_Record], where: str, key: str) -> _Record:
             "bad-manifest",
             what + ".",
             where=f"{where}: {path.removeprefix('.')}",
-            expected=_choices(kind, at.strip("`").removeprefix("$.")) if what.startswith("Invalid enum value") else "",
+            expected=_choices(kind, at.strip("`").removeprefix("$.").replace("[...]", ""))
+            if what.startswith("Invalid enum value")
+            else "",
             hint="Put it in quotes." if what.startswith(_NUMBERS) else "Write a list: [...]" if what == _LIST else "",
         ) from None
 

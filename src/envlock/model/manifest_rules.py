@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -13,9 +14,11 @@ from envlock.model.image_rules import check_image, check_variables, check_whole_
 from envlock.model.index import Index
 from envlock.model.manifest import Environment, cutoff_of
 from envlock.model.names import ENVIRONMENT
+from envlock.model.terms import VerifyTable
 
 LOCKS = ("uv.lock", "poetry.lock")
 _FOREIGN = (".toml", ".lock", ".yml", ".yaml", ".cfg", ".py", ".json")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _PROBE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -103,6 +106,7 @@ def check_parts(environment: Environment, classes: Collection[str], where: str) 
     check_variables(environment.settings.env, f"{where}.settings.env")
     if environment.image is not None:
         check_image(environment.image, f"{where}.image")
+    _check_waivers(environment.verify, f"{where}.verify.waivers")
     for name, target in environment.probes.items():
         if not _PROBE.fullmatch(target):
             raise UsageError(
@@ -112,6 +116,32 @@ def check_parts(environment: Environment, classes: Collection[str], where: str) 
                 expected="module:function",
                 found=target,
             )
+
+
+def _check_waivers(table: VerifyTable, where: str) -> None:
+    """Refuse waivers without a reason or a day; that rules exist is asked where they are known."""
+    for number, waiver in enumerate(table.waivers):
+        at = f"{where}[{number}]"
+        if not waiver.reason.strip():
+            raise UsageError(
+                "bad-manifest", "A waiver has no reason.", where=f"{at}.reason", expected="why it is accepted, in words"
+            )
+        if not _DAY.fullmatch(waiver.until) or not _is_day(waiver.until):
+            raise UsageError(
+                "bad-manifest",
+                "A waiver ends on no day.",
+                where=f"{at}.until",
+                expected='the last day that it holds, such as "2027-03-31"',
+                found=repr(waiver.until),
+            )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_requirements(environment: Environment, where: str) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from envlock.model.engine import Change
 from envlock.model.machine import Machine
 from envlock.model.platform import Platform
 from envlock.model.unknown import Unknown as Unknown
@@ -21,12 +22,23 @@ class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     kind: FileKind
     size: int
     mtime_ns: int = 0
+    ctime_ns: int = 0
+    device: int = 0
+    inode: int = 0
+    """With size and times, what tells a file that was hashed before from another one; 0 in an image."""
+    links: int = 1
+    """How many names it has: an installer's cache may hold another one of them."""
     sha256: str = ""
     """Hex; empty where the file was not hashed."""
     content: bytes | None = None
     """The whole file where a rule reads it (metadata, launchers, .pth), the first 16 bytes of a .pyc, else None."""
     problem: str = ""
     """Why it could not be read."""
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether it may be as it should, and nobody knows: what is no file, or another size, is known to be wrong."""
+        return self.problem.startswith(("it cannot be read", "the folder cannot be listed"))
 
 
 class DirectUrl(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +63,11 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     """What of its metadata could not be read."""
 
+    @property
+    def by_conda(self) -> bool:
+        """Whether conda installed it: it leaves the notes of the machine where the package was built."""
+        return self.installer.startswith("conda")
+
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """Where an interpreter finds installed files, as absolute paths of the target (sysconfig's schemes)."""
@@ -65,6 +82,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     pythons: tuple[str, ...] = ()
     """Paths of the interpreter that a launcher may name."""
 
+    @property
+    def is_windows(self) -> bool:
+        """Whether launchers are programs, in the folder that Windows has for them; a copied tree shows it too."""
+        return self.scripts.rstrip("/\\").endswith(("/Scripts", "\\Scripts"))
+
 
 class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     """What the target's Python says of itself."""
@@ -76,11 +98,27 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     """sys.platform."""
     machine: str
     libc: str = ""
+    contradictions: tuple[str, ...] = ()
+    """How what it says disagrees with its own files, one sentence each."""
 
     @property
     def feature(self) -> str:
         """The feature version, such as 3.9."""
         return ".".join(self.version.split(".")[:2])
+
+
+class Stdlib(msgspec.Struct, frozen=True, kw_only=True):
+    """The standard library of a target, which no lock describes, held against whoever else vouches for it."""
+
+    folder: str
+    modules: tuple[str, ...] = ()
+    """Names that can be imported from it, sorted."""
+    voucher: Literal["", "dpkg", "conda"] = ""
+    """Who knows the digests of its files; empty where nobody does."""
+    files: int = 0
+    """How many files were compared."""
+    altered: Mapping[str, str] = {}
+    """Absolute paths of files that are not as vouched for, each with how."""
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +135,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     hashed: bool = False
     bytecode: Mapping[str, Bytecode] | Unknown | None = None
     """Each .pyc compared with its compiled source; `ignored` ones are never loaded. None where nobody asked."""
+    impostors: Mapping[str, str] = {}
+    """Files of the scripts folder that have a name of the interpreter and are another program, each with what it is."""
+    stdlib: Stdlib | None = None
+    """None where nobody looked."""
     oddities: tuple[str, ...] = ()
     """What made a part of the environment unobservable, one sentence each."""
 
@@ -112,6 +154,7 @@ class LayerFact(msgspec.Struct, frozen=True, kw_only=True):
     """One layer as the image's manifest and config name it, digests as 64 hex digits."""
 
     digest: str
+    """Empty where an Engine keeps layers unpacked."""
     size: int
     diff_id: str
     checked: bool = False
@@ -138,6 +181,8 @@ class ProjectFact(msgspec.Struct, frozen=True, kw_only=True):
     """What no project layer holds: paths outside the working folder, owners, kinds and modes that git does not keep."""
     modules: tuple[str, ...] = ()
     """Paths of importable files, as absolute paths."""
+    comment: str = ""
+    """What the image's history says of the layer."""
     roots: tuple[str, ...] = ()
     """Folders of the layer from which Python imports: the working folder, and what PYTHONPATH names of it."""
 
@@ -148,7 +193,7 @@ class ImageFact(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     platform: Platform | None
     digest: str
-    """Of the image manifest, 64 hex digits."""
+    """Of the image manifest, 64 hex digits; empty where an Engine keeps none, and where it cannot be read."""
     labels: Mapping[str, str]
     layers: tuple[LayerFact, ...]
     lock: bytes | Unknown | None
@@ -156,11 +201,37 @@ class ImageFact(msgspec.Struct, frozen=True, kw_only=True):
     project: ProjectFact | None = None
     contradictions: tuple[str, ...] = ()
     """How manifest, config and blobs disagree, one sentence each."""
+    unclear: tuple[str, ...] = ()
+    """Paths of its environment about which Engines disagree: a layer has them behind a symbolic link of a lower one."""
+    config: str = ""
+    """What an Engine calls the image by, 64 hex digits: the digest of its configuration, or of its manifest or index
+    where the Engine keeps those."""
+    tag: str = ""
+    """The tag that it was asked for by."""
+    moved: str = ""
+    """The digest that the tag names now, where the reference named another one beside it: 64 hex digits."""
+
+    @property
+    def identity(self) -> str:
+        """Its digest as findings name it: the image manifest's, else the configuration's (an Engine's image ID)."""
+        return f"sha256:{self.digest}" if self.digest else f"ID sha256:{self.config}"
 
     @property
     def environment_layers(self) -> tuple[LayerFact, ...]:
         """The layers below the project's."""
         return self.layers if self.project is None else self.layers[:-1]
+
+
+class ContainerFact(msgspec.Struct, frozen=True, kw_only=True):
+    """What a container has of its own beside its image."""
+
+    running: bool
+    changes: tuple[Change, ...]
+    """Files that are not as the image has them, without the folders that they are in."""
+    mounts: tuple[str, ...] = ()
+    """Absolute paths inside at which something of outside stands: it was not looked at."""
+    folders: tuple[str, ...] = ()
+    """Where its programs load code from, by its variables: environments, PYTHONPATH, LD_LIBRARY_PATH."""
 
 
 class Variables(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +252,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment | Unknown | None
     """None for an image of which only the metadata was read."""
     image: ImageFact | None = None
+    """Of a container: what it was made of."""
+    container: ContainerFact | None = None
     machine: Machine | Unknown | None = None
     """The machine that programs of the target run on; None for an image, which runs nowhere yet."""
     variables: Variables | Unknown | None = None

@@ -18,10 +18,12 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _same_version(text: str) -> str:
+def _is_same_version(one: str, other: str) -> bool:
+    if one == other:
+        return True
     from packaging.utils import canonicalize_version
 
-    return canonicalize_version(text.replace("_", "+"))
+    return canonicalize_version(one.replace("_", "+")) == canonicalize_version(other.replace("_", "+"))
 
 
 def metadata_folders(sites: Iterable[str], files: Iterable[str]) -> list[str]:
@@ -29,6 +31,8 @@ def metadata_folders(sites: Iterable[str], files: Iterable[str]) -> list[str]:
     found = set()
     roots = tuple(site.rstrip("/") + "/" for site in sites)
     for path in files:
+        if "-info" not in path and ".egg-link" not in path:
+            continue  # nearly all of them
         for root in roots:
             if path.startswith(root):
                 top = path[len(root) :].split("/", 1)[0]
@@ -59,12 +63,14 @@ def _read(folder: str, files: Mapping[str, File]) -> Distribution:
         project, stated = (match["name"], match["version"] or "") if match else (top, "")
         metadata = _content(f"{folder}/PKG-INFO", files) or _content(folder, files)
     name, version = read_identity(metadata or b"")
-    if not name or not version:
+    if top.endswith(".egg-link"):
+        name = ""  # it names a folder; what the project is called, its own name says
+    elif not name or not version:
         problem = "its METADATA gives no Name or no Version" if metadata is not None else "it has no METADATA"
     elif top.endswith(".dist-info") and normalise(name) != normalise(project):
         problem = f"its METADATA calls itself {name}, its folder {top}"
         name = project
-    elif stated and _same_version(version) != _same_version(stated):
+    elif stated and not _is_same_version(version, stated):
         # pip and importlib.metadata read METADATA, uv the folder: one of them was changed since.
         problem = f"its METADATA says version {version}, its folder {top}"
         version = stated
@@ -111,11 +117,18 @@ def recorded_elsewhere(
     return outside, climbing
 
 
-def recorded_sizes(distributions: Iterable[Distribution], files: Mapping[str, File]) -> dict[str, int | None]:
-    """Return the size that RECORDs give to each path they name."""
-    return {
-        resolve(posixpath.dirname(distribution.folder), row.path): row.size
-        for distribution in distributions
-        if (raw := _content(f"{distribution.folder}/RECORD", files)) is not None
-        for row in parse_record(raw).rows
-    }
+def recorded_sizes(
+    distributions: Iterable[Distribution], files: Mapping[str, File], wanted: Iterable[str]
+) -> dict[str, int | None]:
+    """Return the size that RECORDs give to those of the `wanted` paths that they name."""
+    paths = set(wanted)
+    names = {posixpath.basename(path) for path in paths}
+    found = {}
+    for distribution in distributions:
+        raw = _content(f"{distribution.folder}/RECORD", files)
+        for row in parse_record(raw).rows if raw is not None else ():
+            if row.path.rpartition("/")[2] in names:
+                path = resolve(posixpath.dirname(distribution.folder), row.path)
+                if path in paths:
+                    found[path] = row.size
+    return found

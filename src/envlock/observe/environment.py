@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 from collections.abc import Iterable
-from importlib.resources import files as resources
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -13,38 +14,40 @@ import msgspec
 from envlock.errors import UnverifiableError, UsageError
 from envlock.formats.dist_info import READ
 from envlock.formats.launcher import named_interpreter
-from envlock.model import records
-from envlock.model.edges import Progress, TargetInterpreter
-from envlock.model.observation import Distribution, Environment, File, Interpreter, Layout, Observation, Unknown
+from envlock.formats.pyc import source_of
+from envlock.model.edges import Memory, Progress, TargetInterpreter, Task
+from envlock.model.observation import (
+    Bytecode,
+    Distribution,
+    Environment,
+    File,
+    Layout,
+    Observation,
+    Unknown,
+)
 from envlock.observe.bytecode import compare_bytecode
+from envlock.observe.description import Answer, describe
 from envlock.observe.distributions import find_distributions, recorded_elsewhere, recorded_sizes
-from envlock.observe.tree import CONTENT_LIMIT, Keep, look, read_all, walk
+from envlock.observe.interpreter import impostors, is_python_name
+from envlock.observe.reading import BIG, CONTENT_LIMIT, Keep, Reading, read_metadata
+from envlock.observe.stat_cache import StatCache
+from envlock.observe.stdlib import look_at_stdlib
+from envlock.observe.tree import look, walk
 
-_ANSWER_LIMIT = 1 << 20
-
-
-class _Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What data/in_target/describe.py prints."""
-
-    implementation: str
-    version: str
-    system: str
-    machine: str
-    libc: str
-    executable: str
-    prefix: str
-    venv: bool
-    sites: list[str]
-    scripts: str
-    data: str
-    headers: list[str]
+_PYTHONS = ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe")
+_METADATA = ("/pyvenv.cfg", ".pth", ".start", ".egg-link", ".egg-info")
 
 
 def find_python(target: Path) -> Path:
     """Return the interpreter of a venv folder, or the path itself; UsageError (`no-target`) where there is neither."""
-    for candidate in (target, target / "bin/python", target / "bin/python3", target / "Scripts/python.exe"):
+    for candidate in (target, *(target / name for name in _PYTHONS)):
         if candidate.is_file():
             return Path(os.path.abspath(candidate))  # noqa: PTH100 - resolve() would follow a venv's link out of it
+    for candidate in (*(target / name for name in _PYTHONS), target):
+        if os.path.lexists(candidate) and not candidate.is_dir():
+            return Path(os.path.abspath(candidate))  # noqa: PTH100 - it cannot be believed; there is something to look at
+    if (target / "pyvenv.cfg").is_file() or (target / "conda-meta").is_dir():
+        return Path(os.path.abspath(target / "bin/python"))  # noqa: PTH100
     raise UsageError(
         "no-target",
         "There is neither an interpreter nor a virtual environment.",
@@ -62,60 +65,68 @@ def observe_environment(
     progress: Progress,
     name: str = "",
     compiled: bool = True,
+    memory: Memory | None = None,
 ) -> Observation:
     """Look at a venv folder or a python.
 
-    `full` hashes every file, and where `compiled` compares bytecode with its source.
+    `full` hashes every file, and where `compiled` compares bytecode with its source. `memory` has what an earlier look
+    found out: digests of files that the file system says are the same, and what their bytecode was compared with.
+
+    Folders are walked, and big files read, while the interpreter still starts.
     """
     python = find_python(target)
-    try:
-        answer = _ask(python, interpreter)
-    except UnverifiableError as error:
-        return Observation(
-            target=name or str(target),
-            full=full,
-            environment=Unknown(reason=error.what + (f" ({error.found})" if error.found else ""), hint=error.hint),
-        )
-    layout = _layout(answer, python)
-    files: dict[str, File] = {}
-    with progress.task("Looking at installed files", unit="items") as task:
-        for site in (*layout.sites, layout.scripts, *_data_folders(answer, layout)):
-            found = dict(walk(site))
-            files.update(found)
-            task.advance(len(found))
-    files[f"{layout.prefix}/pyvenv.cfg"] = config = look(f"{layout.prefix}/pyvenv.cfg")
-    if config.problem:
-        del files[f"{layout.prefix}/pyvenv.cfg"]
-    keep = _keep(layout)
-    metadata = [path for path in files if _is_metadata(path, layout)]
-    with progress.task("Reading metadata", unit="items") as task:
-        read_all(files, metadata, keep, digest=full, progress=_Uncounted())
-    distributions = find_distributions(layout.sites, files)
-    elsewhere, oddities = recorded_elsewhere(distributions, files, layout.data)
-    for path in elsewhere:
-        file = look(path)
-        if not file.problem or os.path.lexists(path):
-            files[path] = file
-    bytecode = None
-    if full:
-        rest = [p for p, f in files.items() if not f.sha256 and not _is_interpreter(p, layout)]
-        rest = _worth_hashing(rest, files, distributions)
-        with progress.task("Hashing installed files", sum(files[p].size for p in rest), unit="bytes") as task:
-            read_all(files, rest, keep, digest=True, progress=task)
-        layout = _with_aliases(layout, files)
-        bytecode = compare_bytecode(files, python, interpreter, progress) if compiled else None
+    key = _memory_key(python)
+    cache = StatCache.parse(memory.recall(key) if memory is not None and full else None)
+    with ThreadPoolExecutor(1) as asking, Reading(cache) as reading:
+        asked = asking.submit(describe, python, interpreter)
+        walked = {}
+        with progress.task("Looking at installed files", unit="items") as task:
+            for folder in _likely_folders(python):
+                walked[folder] = _walk(folder, reading if full else None, task)
+            try:
+                described = asked.result()
+            except UnverifiableError as error:
+                unknown = Unknown(reason=error.what + (f" ({error.found})" if error.found else ""), hint=error.hint)
+                return Observation(target=name or str(target), full=full, environment=unknown)
+            answer, python = described.answer, described.python
+            layout = _layout(answer, python)
+            files: dict[str, File] = {}
+            for folder in (*layout.sites, layout.scripts, *_data_folders(answer, layout)):
+                files.update(walked[folder] if folder in walked else _walk(folder, reading if full else None, task))
+        files[f"{layout.prefix}/pyvenv.cfg"] = config = look(f"{layout.prefix}/pyvenv.cfg")
+        if config.problem:
+            del files[f"{layout.prefix}/pyvenv.cfg"]
+        keep = _keep(layout)
+        read_metadata(files, [path for path in files if _is_metadata(path, layout)], keep, digest=full)
+        distributions = find_distributions(layout.sites, files)
+        elsewhere, oddities = recorded_elsewhere(distributions, files, layout.data)
+        for path in elsewhere:
+            file = look(path)
+            if not file.problem or os.path.lexists(path):
+                files[path] = file
+        bytecode = None
+        if full:
+            rest = [p for p, f in files.items() if not f.sha256 and not _is_interpreter(p, layout)]
+            rest = _worth_hashing(rest, files, distributions)
+            with progress.task("Hashing installed files", sum(files[p].size for p in rest), unit="bytes") as task:
+                reading.finish(files, rest, keep, task)
+            layout = _with_aliases(layout, files)
+            if compiled:
+                bytecode = (
+                    _uncompared(files, described.silent)
+                    if described.silent
+                    else compare_bytecode(files, python, interpreter, progress, cache)
+                )
+            if memory is not None and cache.changed:
+                memory.keep(key, cache.dump())
     return Observation(
         target=name or str(target),
         full=full,
         environment=Environment(
-            interpreter=Interpreter(
-                implementation=answer.implementation,
-                version=answer.version,
-                system=answer.system,
-                machine=answer.machine,
-                libc=answer.libc,
-            ),
+            interpreter=described.about,
             layout=layout,
+            stdlib=look_at_stdlib(described.stdlib, python.resolve(), full=full) if described.stdlib else None,
+            impostors=impostors(python, layout.scripts) if answer.venv and not described.silent else {},
             distributions=distributions,
             files=files,
             walked=True,
@@ -126,42 +137,37 @@ def observe_environment(
     )
 
 
-class _Uncounted:
-    def advance(self, amount: int = 1) -> None:
-        """Count nothing: metadata is read in an instant."""
+def _memory_key(python: Path) -> str:
+    """Return the name under which an environment is remembered: a digest, so that it names nobody's folders."""
+    home = python.parent if (python.parent.parent / "pyvenv.cfg").is_file() else python
+    return hashlib.sha256(b"environment\0" + os.fsencode(home)).hexdigest()
 
 
-def _ask(python: Path, interpreter: TargetInterpreter) -> _Answer:
-    script = (resources("envlock") / "data/in_target/describe.py").read_bytes()
-    raw = interpreter.ask(python, script)
-    try:
-        answer = records.from_json(raw[:_ANSWER_LIMIT], _Answer)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise UnverifiableError(
-            "interpreter-failed",
-            "The target's Python did not describe itself.",
-            where=str(python),
-            found=str(error),
-            hint="Is it a CPython 3.6 or newer? Make the environment again: envlock sync",
-        ) from None
-    # A venv is a folder that envlock can see for itself: a python that points elsewhere would be judged by other files.
-    home = python.parent.parent
-    if (home / "pyvenv.cfg").is_file():
-        prefix = os.path.realpath(home)
-        for place in (answer.prefix, answer.sites[0] if answer.sites else "", answer.scripts):
-            if os.path.commonpath([prefix, os.path.realpath(place or "/")]) != prefix:
-                raise UnverifiableError(
-                    "interpreter-lies",
-                    "The Python of this virtual environment says that its files are elsewhere.",
-                    where=str(python),
-                    expected=f"below {prefix}",
-                    found=place,
-                    hint="Make the environment again: envlock sync",
-                )
-    return answer
+def _likely_folders(python: Path) -> list[str]:
+    """Return where an interpreter most probably keeps its packages and scripts, before it has said so."""
+    prefix = python.parent.parent
+    sites = [*prefix.glob("lib/python*/site-packages"), *prefix.glob("Lib/site-packages")]
+    return [str(sites[0]), str(python.parent)] if len(sites) == 1 and (prefix / "pyvenv.cfg").is_file() else []
 
 
-def _layout(answer: _Answer, python: Path) -> Layout:
+def _walk(folder: str, reading: Reading | None, task: Task) -> dict[str, File]:
+    """Return the files of a folder; where there is a `reading`, big ones are begun as they are met."""
+    found = {}
+    for path, file in walk(folder):
+        found[path] = file
+        if reading is not None and file.size >= BIG:
+            reading.begin(path, file)
+    task.advance(len(found))
+    return found
+
+
+def _uncompared(files: dict[str, File], reason: str) -> dict[str, Bytecode] | Unknown:
+    """Return the comparison of bytecode that no interpreter can make: nothing is missing where there is none."""
+    there = any(path.endswith(".pyc") and source_of(path) in files for path in files)
+    return Unknown(reason=reason, hint="Verify it where its Python runs.") if there else {}
+
+
+def _layout(answer: Answer, python: Path) -> Layout:
     sites: dict[tuple[int, int], str] = {}
     for site in answer.sites:
         try:
@@ -194,7 +200,7 @@ def _with_aliases(layout: Layout, files: dict[str, File]) -> Layout:
     return msgspec.structs.replace(layout, pythons=tuple(dict.fromkeys([*layout.pythons, *aliases])))
 
 
-def _data_folders(answer: _Answer, layout: Layout) -> list[str]:
+def _data_folders(answer: Answer, layout: Layout) -> list[str]:
     """Return where wheels put data and headers in a venv; elsewhere only what RECORD names is looked at."""
     return [f"{layout.data}/{name}" for name in ("include/site", "share", "etc", "man")] if answer.venv else []
 
@@ -207,7 +213,7 @@ def _worth_hashing(paths: list[str], files: dict[str, File], distributions: Iter
     huge = [path for path in paths if files[path].size > CONTENT_LIMIT]
     if not huge:
         return paths
-    sizes = recorded_sizes(distributions, files)
+    sizes = recorded_sizes(distributions, files, huge)
     left_out = set()
     for path in huge:
         size = sizes.get(path, -1)
@@ -221,15 +227,22 @@ def _worth_hashing(paths: list[str], files: dict[str, File], distributions: Iter
 
 def _is_metadata(path: str, layout: Layout) -> bool:
     """Tell whether even --quick reads a file."""
+    if not (path.endswith(_METADATA) or "-info/" in path or "_editable" in path):
+        return False  # nearly all of them
     folder, name = posixpath.split(path)
     if name in READ:
         return folder.endswith((".dist-info", ".egg-info"))
-    return name == "pyvenv.cfg" or (name.endswith((".pth", ".egg-link", ".egg-info")) and folder in layout.sites)
+    return name == "pyvenv.cfg" or (_runs_at_start(name) and folder in layout.sites)
+
+
+def _runs_at_start(name: str) -> bool:
+    """Tell whether a file right below a site says what runs at every start, or what is installed for development."""
+    return name.endswith((".pth", ".start", ".egg-link", ".egg-info")) or ("_editable" in name and name.endswith(".py"))
 
 
 def _is_interpreter(path: str, layout: Layout) -> bool:
-    folder, name = posixpath.split(path)
-    return folder == layout.scripts and name.startswith("python")
+    folder, _, name = path.rpartition("/")
+    return folder == layout.scripts and is_python_name(name)
 
 
 def _keep(layout: Layout) -> Keep:
@@ -241,7 +254,7 @@ def keeper(sites: Iterable[str], scripts: str) -> Keep:
     roots = frozenset(sites)
 
     def keep(path: str, start: bytes) -> bool:
-        folder, name = posixpath.split(path)
+        folder, _, name = path.rpartition("/")
         if name.endswith(".pyc"):
             return True
         if name == "pyvenv.cfg":
@@ -250,6 +263,6 @@ def keeper(sites: Iterable[str], scripts: str) -> Keep:
             return folder.endswith((".dist-info", ".egg-info"))
         if folder == scripts:
             return start == b"#!"
-        return name.endswith((".pth", ".egg-link", ".egg-info")) and folder in roots
+        return _runs_at_start(name) and folder in roots
 
     return keep

@@ -6,48 +6,63 @@ import hashlib
 
 from envlock.errors import IntegrityError, UnverifiableError
 from envlock.formats.layer_reader import read_layer
-from envlock.formats.oci import Config, Descriptor, Layout, Manifest
-from envlock.formats.project import LABEL_SOURCE, environments_below, tree_digest
+from envlock.formats.oci import Config, Manifest
+from envlock.formats.project import LABEL_SOURCE, comment_of, tree_digest
 from envlock.formats.tar import Entry
 from envlock.model.observation import LayerFact, ProjectFact, Unknown
+from envlock.observe.sources import ImageSource
 
 _IMPORTABLE = (".py", ".pyc", ".so")
 _TOLD = 20
 
 
 def observe_project(
-    layout: Layout, descriptor: Descriptor, manifest: Manifest, config: Config, fact: LayerFact, limit: int
+    source: ImageSource, manifest: Manifest, config: Config, fact: LayerFact, below: tuple[str, ...], limit: int
 ) -> tuple[ProjectFact, str]:
     """Return what the last layer of an image that calls itself a project's holds, and how its bytes contradict it.
 
-    `descriptor` is the manifest's, `fact` what is known of the layer; one of more than `limit` bytes is not read.
+    `below` are the digests that the image may have without it, `fact` is what is known of the layer; one of more than
+    `limit` bytes is not read.
     """
-    blob, execution = manifest.layers[-1], config.config
-    destination = (execution.working_dir if execution else None) or "/"
-    variables = dict(line.partition("=")[::2] for line in (execution.env if execution else None) or ())
-    below = environments_below(layout.blob(descriptor), layout.blob(manifest.config))
-    found = _Files(destination)
+    blob, found = manifest.layers[-1], ProjectFiles(destination_of(config))
     problem = ""
     tree: str | Unknown = Unknown(reason=f"its layer of {blob.size / 1e6:.0f} MB is not read")
     if not fact.problem and blob.size <= limit:
         try:
             for entry, body in read_layer(
-                layout.chunks(blob), where=blob.digest, digest=blob.digest, diff_id=f"sha256:{fact.diff_id}"
+                source.chunks(blob), where=blob.digest, digest=blob.digest, diff_id=f"sha256:{fact.diff_id}"
             ):
                 digest = hashlib.sha256()
                 for chunk in body:
                     digest.update(chunk)
                 found.add(entry, digest.hexdigest())
-            tree = tree_digest(found.rows, destination)
+            tree = tree_of(found)
         except IntegrityError as error:
             problem = f"{error.what} {error.found}".strip()
             tree = Unknown(reason=error.what)
         except UnverifiableError as error:
             tree = Unknown(reason=error.what)
+    return project_fact(config, found, tree, below), problem
+
+
+def destination_of(config: Config) -> str:
+    """Return the folder of a project's files: the working folder."""
+    return (config.config.working_dir if config.config else None) or "/"
+
+
+def tree_of(found: ProjectFiles) -> str:
+    """Return the digest of a project's files."""
+    return tree_digest(found.rows, found.destination)
+
+
+def project_fact(config: Config, found: ProjectFiles, tree: str | Unknown, below: tuple[str, ...]) -> ProjectFact:
+    """Return what is known of a project layer, with `tree` the digest of its files."""
+    destination = destination_of(config)
     return ProjectFact(
         source=config.labels.get(LABEL_SOURCE, "").removeprefix("sha256:"),
         destination=destination,
-        environments=tuple(digest.removeprefix("sha256:") for digest in below),
+        environments=below,
+        comment=comment_of(config.history[-1].comment) if config.history else "",
         tree=tree,
         files=len(found.rows),
         strays=tuple(sorted(found.strays)[:_TOLD]),
@@ -55,17 +70,18 @@ def observe_project(
         roots=tuple(
             dict.fromkeys(
                 folder
-                for folder in (destination, *variables.get("PYTHONPATH", "").split(":"))
+                for folder in (destination, *config.variables.get("PYTHONPATH", "").split(":"))
                 if folder == destination or folder.startswith(f"{destination.rstrip('/')}/")
             )
         ),
-    ), problem
+    )
 
 
-class _Files:
+class ProjectFiles:
     """The entries of one layer, sorted into what a project layer holds and what it does not."""
 
     def __init__(self, destination: str) -> None:
+        self.destination = destination
         self._top = destination.strip("/")
         self.rows: list[tuple[str, str, str]] = []
         self.modules: list[str] = []

@@ -11,10 +11,10 @@ import msgspec
 
 from envlock.operations.roots import size_of
 
-Kind = Literal["files", "layers", "pulled", "bytecode", "roots", "built", "resolver", "leftovers"]
+Kind = Literal["files", "layers", "pulled", "bytecode", "roots", "built", "resolver", "stats", "leftovers"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-MADE: frozenset[Kind] = frozenset({"layers", "pulled", "bytecode", "roots"})
-"""What follows from files or a registry, and is made again at any time."""
+MADE: frozenset[Kind] = frozenset({"layers", "pulled", "bytecode", "roots", "stats"})
+"""What follows from files, a registry or an environment, and is made again at any time."""
 OF_LAYERS = ("layers", "pulled")
 """Folders that are layer caches."""
 

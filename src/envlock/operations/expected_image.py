@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from envlock.errors import UsageError
 from envlock.formats.base_documents import BaseDocuments, BaseLayer, read_base
-from envlock.formats.oci import LAYER, Config, Descriptor, RootFs, parse_config, parse_manifest
+from envlock.formats.oci import LAYER, Config, Descriptor, RootFs, digest_of, parse_config, parse_manifest
+from envlock.formats.project import with_project
 from envlock.image import sums as image_sums
+from envlock.image.layer import Layer
 from envlock.image.plan import PlannedLayer, plan_layers
+from envlock.image.project import project_layer
 from envlock.model.edges import Artifacts
 from envlock.model.lock import BaseImage, Lock, LockFile
 from envlock.model.observation import ImageFact, LayerFact
-from envlock.model.platform import Platform
+from envlock.model.platform import Platform, image_platforms
 from envlock.model.reference import Reference
 from envlock.operations.base_layers import base_reference
 from envlock.verify.case import PlannedDigest, Sums
@@ -42,20 +45,62 @@ def expected_sums(path: Path, lock_file: LockFile, image: ImageFact | None, base
     """Read what envlock.sum says, and the layers that the lock's own image must have."""
     known = image_sums.read_sums(path)
     plan: tuple[PlannedDigest, ...] = ()
-    given: frozenset[str] = frozenset()
+    given: tuple[Layer, ...] = ()
+    ids: tuple[str, ...] = ()
     lock = lock_file.lock
     if lock.base is not None and lock.image is not None and image is not None and image.platform in lock.platforms:
         platform = image.platform
         base = bases(platform)
         layers = planned_layers(lock_file, platform, image.environment_layers, known, base)
-        sure = [layer.given for layer in layers if layer.given and (base is not None or layer.kind != "registry")]
-        given = frozenset(_hex(layer.digest) for layer in sure)
-        plan = tuple(PlannedDigest(title=layer.title, digest=_digest_of(layer, known, given)) for layer in layers)
+        sure = {layer.key for layer in layers if layer.given and (base is not None or layer.kind != "registry")}
+        given = tuple(layer.given for layer in layers if layer.given and layer.key in sure)
+        plan = tuple(_planned(layer, known, sure) for layer in layers)
+        if not image.digest:
+            ids = _ids(lock_file, image, known, bases)
+    vouched = (*known.layers.values(), *given)
     return Sums(
         images={key: _hex(digest) for key, digest in known.images.items()},
-        layers=frozenset(_hex(layer.digest) for layer in known.layers.values()) | given,
+        layers=frozenset(_hex(layer.digest) for layer in vouched),
+        diff_ids=frozenset(_hex(layer.diff_id) for layer in vouched),
+        ids=ids,
         plan=plan,
     )
+
+
+def _planned(layer: PlannedLayer, known: image_sums.Sums, sure: Collection[str]) -> PlannedDigest:
+    expected = _expected(layer, known, sure)
+    return PlannedDigest(
+        title=layer.title,
+        digest=_hex(expected.digest) if expected else "",
+        diff_id=_hex(expected.diff_id) if expected else "",
+    )
+
+
+def _ids(lock_file: LockFile, image: ImageFact, known: image_sums.Sums, bases: Bases) -> tuple[str, ...]:
+    """Return what an Engine may call the image whose manifest envlock.sum vouches for.
+
+    The documents follow from the lock and the layers' digests, and with project files from what is said of those.
+    """
+    from envlock.operations.build import known_image
+
+    found = {platform: bases(platform) for platform in image_platforms(lock_file.lock.platforms)}
+    own = known_image(lock_file, known, {platform: base for platform, base in found.items() if base is not None})
+    assert image.platform is not None
+    platform = own.of(image.platform) if own is not None else None
+    vouched = known.images.get((lock_file.digest, str(image.platform)))
+    if platform is None or platform.manifest.descriptor.digest != vouched:
+        return ()
+    if image.project is None or not image.layers:
+        documents = (platform.config, platform.manifest, own.index) if own is not None else ()
+        return tuple(_hex(document.descriptor.digest) for document in documents)
+    layer = project_layer(
+        Layer(digest=f"sha256:{'0' * 64}", diff_id=f"sha256:{image.layers[-1].diff_id}", size=0),  # no config names it
+        destination=image.project.destination,
+        source=image.project.source,
+        comment=image.project.comment,
+    )
+    _, config = with_project(platform.manifest.raw, platform.config.raw, layer)
+    return (_hex(digest_of(config)),)
 
 
 def planned_layers(
@@ -90,9 +135,13 @@ def planned_layers(
 
 
 def _agreement(plan: Sequence[PlannedLayer], layers: Sequence[LayerFact], known: image_sums.Sums) -> int:
-    """Return how many layers have the digest that is vouched for."""
-    pairs = zip(plan, layers, strict=True)
-    return sum(_digest_of(planned, known, frozenset()) == layer.digest for planned, layer in pairs)
+    """Return how many layers are the ones that are vouched for."""
+    pairs = [(_expected(planned, known, ()), layer) for planned, layer in zip(plan, layers, strict=True)]
+    return sum(
+        _hex(expected.digest) == layer.digest if layer.digest else _hex(expected.diff_id) == layer.diff_id
+        for expected, layer in pairs
+        if expected is not None
+    )
 
 
 def _assumed(base: BaseImage, layers: Sequence[LayerFact]) -> BaseDocuments:
@@ -107,12 +156,11 @@ def _assumed(base: BaseImage, layers: Sequence[LayerFact]) -> BaseDocuments:
     return BaseDocuments(reference=Reference.parse(base.reference), layers=rows, config=config)
 
 
-def _digest_of(layer: PlannedLayer, known: image_sums.Sums, given: frozenset[str]) -> str:
-    """Return the digest that a planned layer must have; empty where nothing says it."""
+def _expected(layer: PlannedLayer, known: image_sums.Sums, sure: Collection[str]) -> Layer | None:
+    """Return what a planned layer must be, None where nothing says it; of `sure` keys the lock itself does."""
     if layer.given is not None:
-        digest = _hex(layer.given.digest)
-        return digest if digest in given else ""
-    return _hex(known.layers[layer.key].digest) if layer.key in known.layers else ""
+        return layer.given if layer.key in sure else None
+    return known.layers.get(layer.key)
 
 
 def _hex(digest: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from envlock.errors import UsageError
-from envlock.model.hardware import HardwareClass
+from envlock.model.hardware import AcceleratorClass, HardwareClass
+from envlock.model.machine import Accelerators, Machine
 from envlock.model.manifest_parser import parse_manifest
 from envlock.model.recipe import load_recipe, packaged_recipe_folders
 from envlock.operations.surroundings import Surroundings
@@ -110,6 +112,45 @@ def _class(hardware: HardwareClass) -> list[str]:
         elif value:
             table[key] = list(value) if isinstance(value, tuple) else value
     return tomlkit.dumps(table).strip().splitlines()
+
+
+def suggested_class(machine: Machine) -> tuple[str, HardwareClass]:
+    """Return a class that a machine belongs to, and a name for it: the GPU's model, or `cpu`.
+
+    Its level of CPU, its memory rounded down, and its accelerators; nothing of what could not be seen.
+    """
+    accelerator = _accelerator(machine.accelerators) if isinstance(machine.accelerators, Accelerators) else None
+    kind = accelerator.kind if accelerator is not None else "none"
+    name = (
+        accelerator.models[0] if accelerator is not None and accelerator.models else "cpu" if kind == "none" else kind
+    )
+    level = getattr(machine.cpu, "level", "")
+    memory = machine.memory >> 30 if isinstance(machine.memory, int) else 0
+    memory -= memory % 4 if memory > 8 else 0
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"), HardwareClass(
+        cpu_level=f">={level}" if level else None,
+        memory_gib=f">={memory}" if memory else None,
+        accelerator=accelerator,
+    )
+
+
+def _accelerator(seen: Accelerators) -> AcceleratorClass:
+    if not seen.devices:
+        return AcceleratorClass(kind="none")
+    kind = seen.devices[0].kind
+    devices = [device for device in seen.devices if device.kind == kind]
+    memory = min(device.memory for device in devices) >> 30
+    # Of AMD's driver the version of the kernel says nothing.
+    driver = seen.driver.partition(".")[0] if kind == "nvidia" else ""
+    return AcceleratorClass(
+        kind=kind,
+        models=tuple(
+            sorted({" ".join([d.model, *(["MIG", d.mig_profile] if d.mig_profile else [])]) for d in devices})
+        ),
+        count=">=1",
+        memory_gib=f">={memory}" if memory else None,
+        driver=f">={driver}" if driver else None,
+    )
 
 
 def next_steps(env: str, lines_added: Iterable[str], *, in_git: bool) -> list[str]:

@@ -12,10 +12,9 @@ from typing import IO
 
 import msgspec
 
-from envlock.errors import IntegrityError
 from envlock.formats.image_tree import merged, resolved
 from envlock.formats.layer_reader import read_layer
-from envlock.formats.oci import Descriptor, Layout, Manifest, digest_of, parse_manifest
+from envlock.formats.oci import Descriptor, Manifest
 from envlock.formats.pyc import source_of
 from envlock.formats.tar import Entry
 from envlock.image.base import python_of
@@ -24,6 +23,7 @@ from envlock.image.plan import PlannedLayer, image_of
 from envlock.model.edges import Compiler, Progress, Task
 from envlock.model.lock import LockFile
 from envlock.model.observation import Bytecode, Environment
+from envlock.observe.sources import ImageSource, manifest_of
 from envlock.verify.proof import claim_of
 
 
@@ -38,8 +38,7 @@ class _Node(msgspec.Struct, frozen=True, gc=False):
 
 
 def recompiled(
-    layout: Layout,
-    digest: str,
+    source: ImageSource,
     lock_file: LockFile,
     plan: Sequence[PlannedLayer],
     environment: Environment,
@@ -55,17 +54,17 @@ def recompiled(
     bytecode is built before.
 
     Args:
-        digest: of the image manifest, 64 hex digits.
+        source: the image, whose layers are read once more.
         plan: the layers that follow from the lock.
         environment: the image's, its files hashed.
     """
-    manifest = _manifest(layout, digest)
+    manifest = manifest_of(source)
     base, config = image_of(lock_file.lock)
     library = () if base.image else (f"/usr/lib/python{python_of(base)}/", "/usr/lib/python3/")
     roots = (f"/{site_packages(lock_file.lock.python)}/", *library)
     with tempfile.TemporaryFile() as spool:
         with progress.task("Reading modules", sum(layer.size for layer in manifest.layers), unit="bytes") as task:
-            layers = [list(_nodes(layout, blob, spool, task)) for blob in manifest.layers]
+            layers = [list(_nodes(source, blob, spool, task)) for blob in manifest.layers]
         tree, below = merged(layers), merged(layers[:1])
         batches = [(below, batch) for batch in _library(below, library)]
         batches += [(tree, batch) for batch in _wheels(tree, plan, environment, roots[0])]
@@ -88,19 +87,11 @@ def recompiled(
     return verdicts
 
 
-def _manifest(layout: Layout, digest: str) -> Manifest:
-    path = layout.blob_path(f"sha256:{digest}")
-    raw = path.read_bytes()
-    if digest_of(raw) != f"sha256:{digest}":
-        raise IntegrityError("digest-mismatch", "A manifest changed while it was read.", where=str(path))
-    return parse_manifest(raw, str(path))
-
-
-def _nodes(layout: Layout, blob: Descriptor, spool: IO[bytes], task: Task) -> Iterator[tuple[str, _Node]]:
+def _nodes(source: ImageSource, blob: Descriptor, spool: IO[bytes], task: Task) -> Iterator[tuple[str, _Node]]:
     """Yield what a layer holds."""
 
     def counted() -> Iterator[bytes]:
-        for chunk in layout.chunks(blob):
+        for chunk in source.chunks(blob):
             task.advance(len(chunk))
             yield chunk
 

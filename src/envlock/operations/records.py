@@ -6,16 +6,17 @@ import hashlib
 from pathlib import Path
 
 from envlock.errors import EnvlockError
-from envlock.formats.wheel import open_wheel
 from envlock.model.artifact import Wheel
 from envlock.model.edges import Artifacts, Records
-from envlock.operations.fetch import at_hand
 
 
 def records_at_hand(folder: Path, artifacts: Artifacts) -> Records:
     """Return how verify finds RECORDs without a network; `folder` is the lock file's."""
 
     def record_of(wheel: Wheel) -> bytes | None:
+        from envlock.formats.wheel import open_wheel
+        from envlock.operations.fetch import at_hand
+
         path = at_hand(wheel, folder, artifacts)
         if path is None:
             return None

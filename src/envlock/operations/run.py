@@ -12,6 +12,7 @@ import msgspec
 
 from envlock.errors import StaleError, UsageError
 from envlock.formats.pylock import wheels_of
+from envlock.model.factors import MARKER, dropped_by_run, marker_of
 from envlock.model.lock import Lock, LockFile
 from envlock.model.platform import Platform
 from envlock.observe.distributions import normalise
@@ -24,6 +25,7 @@ _OTHER_CODE = (
     "PYTHONHOME",
     "PYTHONPATH",
     "PYTHONPLATLIBDIR",
+    "PYTHONPYCACHEPREFIX",
     "PYTHONSTARTUP",
     "PYTHONUSERBASE",
     "__PYVENV_LAUNCHER__",
@@ -56,7 +58,8 @@ def local_command(
     """Return a command in the virtual environment that `sync` made, with the lock's settings.
 
     The environment's programs come first on PATH, `extra` goes before the lock's settings and these before
-    `environment`, of which nothing is passed on that would bring other code in. Raises UsageError (`no-venv`,
+    `environment`, of which nothing is passed on that would bring other code in, or change the numbers of a locked
+    package. A variable marks the command as one that has the lock's settings. Raises UsageError (`no-venv`,
     `not-a-venv`, `other-python`, `no-command`).
     """
     lock = lock_file.lock
@@ -71,8 +74,10 @@ def local_command(
     programs = str(venv / ("Scripts" if os.name == "nt" else "bin"))
     others = [part for part in environment.get("PATH", os.defpath).split(os.pathsep) if part and part != programs]
     own = {"VIRTUAL_ENV": str(venv), "PATH": os.pathsep.join([programs, *others])}
-    kept = {name: value for name, value in environment.items() if name not in _OTHER_CODE}
-    variables = kept | own | lock.settings.variables | dict(extra)
+    other_numbers = _other_numbers(lock, environment)
+    kept = {name: value for name, value in environment.items() if name not in (*_OTHER_CODE, *other_numbers)}
+    mark = {MARKER: marker_of(lock.env, lock_file.digest)}
+    variables = kept | own | mark | lock.settings.variables | dict(extra)
     found = shutil.which(argv[0], path=variables["PATH"])
     if found is None:
         raise UsageError(
@@ -81,8 +86,25 @@ def local_command(
             where=str(venv),
             hint="Is it the program of a package that is not locked? `envlock add` it.",
         )
-    dropped = tuple(name for name in _MISSED if name in environment and name not in variables)
+    dropped = tuple(name for name in (*_MISSED, *other_numbers) if name in environment and name not in variables)
     return Command(program=Path(found), argv=tuple(argv), environment=variables, dropped=dropped)
+
+
+def _other_numbers(lock: Lock, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables that change the numbers of a locked package and that the lock does not set."""
+    packages = {package.name for package in lock.packages}
+    return tuple(
+        name
+        for name in sorted(environment)
+        if environment[name]
+        and dropped_by_run(name, packages, lock.settings.variables, threads=lock.settings.threads is not None)
+    )
+
+
+def said_dropped(name: str) -> str:
+    """Return the warning for a variable that is not passed on."""
+    why = "it brings other code in" if name in _OTHER_CODE else "it changes numbers and the lock does not set it"
+    return f"{name} is not passed on, for {why}; with -e {name} it is."
 
 
 def out_of_step(lock: Lock, platform: Platform, venv: Path) -> tuple[str, ...]:

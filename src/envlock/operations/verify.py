@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from envlock.model.artifact import Wheel
-from envlock.model.edges import Machines, NoProgress, Progress, Records, TargetInterpreter
+from envlock.model.edges import Machines, Memory, NoProgress, Progress, Records, TargetInterpreter
 from envlock.model.finding import Verdict
 from envlock.model.lock import LockFile
-from envlock.model.observation import Variables
+from envlock.model.observation import Observation, Variables
 from envlock.model.terms import Terms
 from envlock.verify.case import Case, Located
 from envlock.verify.judgement import verdict_of
+from envlock.verify.rules import all_rules
 
 _UNWATCHED = NoProgress()
 
@@ -29,6 +31,8 @@ class Witnesses:
     interpreter: TargetInterpreter | None = None
     machine: Machines | None = None
     variables: Variables | None = None
+    memory: Memory | None = None
+    """Of the digests of files that are as they were; without it, or where it has none, every file is read."""
     progress: Progress = _UNWATCHED
 
 
@@ -53,17 +57,17 @@ def verify_environment(
 
     Raises UsageError (`no-target`).
     """
-    from envlock.observe.environment import observe_environment
-
     assert witnesses.interpreter is not None
-    observation = observe_environment(
-        target, witnesses.interpreter, full=terms.full, progress=witnesses.progress, name=name
-    )
-    observation = replace(
-        observation,
-        machine=witnesses.machine() if witnesses.machine is not None else None,
-        variables=witnesses.variables,
-    )
+    with ThreadPoolExecutor(2) as pool:
+        # The interpreter starts, files are read and drivers answer while this thread imports the rules.
+        machine = pool.submit(witnesses.machine) if witnesses.machine is not None else None
+        observed = pool.submit(_observe, target, witnesses, name=name, full=terms.full)
+        all_rules()
+        observation = replace(
+            observed.result(),
+            machine=machine.result() if machine is not None else None,
+            variables=witnesses.variables,
+        )
     case = Case(
         lock_file,
         observation,
@@ -74,6 +78,15 @@ def verify_environment(
         subject=subject,
     )
     return verdict_of(case)
+
+
+def _observe(target: Path, witnesses: Witnesses, *, name: str, full: bool) -> Observation:
+    from envlock.observe.environment import observe_environment
+
+    assert witnesses.interpreter is not None
+    return observe_environment(
+        target, witnesses.interpreter, full=full, progress=witnesses.progress, name=name, memory=witnesses.memory
+    )
 
 
 def located_in(folder: Path) -> Callable[[Wheel], Located | None]:

@@ -17,6 +17,7 @@ _MARKS: dict[State, tuple[str, Meaning]] = {
     "unknown": ("?", "warn"),
     "absent": ("-", "faint"),
 }
+_DUE: tuple[str, Meaning] = ("!", "warn")
 
 
 def status_text(status: Status, *, style: Style = plain) -> str:
@@ -47,7 +48,7 @@ def _standings(rows: Iterable[Standing], style: Style) -> Iterator[str]:
     known = list(rows)
     width = max(len(row.env) for row in known)
     for row in known:
-        mark, meaning = ("!", "warn") if row.next else _MARKS["able"]
+        mark, meaning = _DUE if row.next else _MARKS["able"]
         parts = [f"lock {row.lock}", f"venv {row.venv}" if row.venv else "", "image pushed" if row.image else ""]
         yield f"  {style(mark, meaning)} {row.env:<{width}}  {', '.join(part for part in parts if part)}"
         told = [*row.changed[:1], *row.differences[:1]]

@@ -4,102 +4,108 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from envlock.model.finding import IMPACTS, Finding, Impact, Outcome, Summary, Verdict
+from envlock.errors import one_line
+from envlock.model.finding import Finding, Verdict
+from envlock.report.sections import OUTCOMES, Section, counts, depth, fixes, not_judged, proven, sections
 from envlock.report.style import Meaning, Style, count, plain, wrapped
 
 SCHEMA = 1
-_HEADINGS: dict[Impact, str] = {
-    "results": "Changes results",
-    "security": "Code that was not locked",
-    "compat": "May change behaviour",
-    "cosmetic": "Cosmetic",
-}
-_OUTCOMES: dict[Outcome, tuple[str, Meaning]] = {
-    "match": ("match", "good"),
-    "drift": ("drift", "bad"),
-    "unverified": ("not verified", "warn"),
-    "integrity": ("INTEGRITY FAILURE", "bad"),
-}
 _MOST = 12
 """Findings of one kind that are listed; the rest are counted."""
+_FIXES = 3
 _SUBJECT, _VALUE = 40, 34
 """The widest subject and expectation that still stand in one line with what was found."""
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+_MARKS = {"unknown": "?", "integrity": "✗", "drift": "✗"}
 
 
 def verdict_json(verdict: Verdict) -> str:
-    """Return the verdict as JSON, schema 1: later versions of it only add keys."""
+    """Return the verdict as JSON by docs/schemas/verdict-v1.json: later versions of schema 1 only add keys."""
     document = {
         "schema": SCHEMA,
         "verdict": verdict.outcome,
         "exit_code": verdict.exit_code,
         "summary": msgspec.to_builtins(verdict.summary),
         "findings": msgspec.to_builtins(verdict.findings),
+        "unjudged": dict(verdict.unjudged),
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def verdict_text(verdict: Verdict, *, style: Style = plain, width: int = 100, everything: bool = False) -> str:
-    """Return the verdict for people; `everything` lists findings that are else only counted."""
+    """Return the verdict for people; `everything` lists findings that are else only counted, and what was not judged.
+
+    Notes are listed with `everything` only; findings that the manifest waives are always shown.
+    """
+    shown = [section for section in sections(verdict) if everything or section.heading != "Notes"]
     lines: list[str] = []
-    errors = [finding for finding in verdict.findings if finding.severity == "error"]
-    others = [finding for finding in verdict.findings if finding.severity != "error"]
-    broken = [finding for finding in errors if finding.nature == "integrity"]
-    most = len(verdict.findings) if everything else _MOST
-    if verdict.findings:
-        lines += [style(f"{verdict.summary.env} (locked) → {verdict.summary.target} (found)", "strong"), ""]
-    if broken:
-        lines += _section("Contradicts the lock's digests", broken, "bad", style, width, most)
-    for impact in IMPACTS:
-        group = [finding for finding in errors if finding.impact == impact and finding.nature == "drift"]
-        if group:
-            lines += _section(_HEADINGS[impact], group, "bad", style, width, most)
-    if unknown := [finding for finding in errors if finding.nature == "unknown"]:
-        lines += _section("Could not be verified", unknown, "warn", style, width, most)
-    if others:
-        lines += _section("Noticed", others, "warn", style, width, most)
-    fixes = list(dict.fromkeys(finding.fix for finding in errors if finding.fix))
-    for at, fix in enumerate(fixes[:3]):
-        lines.append((style("next:", "strong") if at == 0 else "     ") + f"  {fix}")
-    if fixes:
+    if shown:
+        summary = verdict.summary
+        lines += [style(f"{one_line(summary.env)} (locked) → {one_line(summary.target)} (found)", "strong"), ""]
+    for section in shown:
+        lines += _section(section, style, width, len(section.findings) if everything else _MOST)
+    if everything and verdict.unjudged:
+        lines += _not_judged(verdict, style, width)
+    if mending := fixes(verdict):
+        most = len(mending) if everything else _FIXES
+        for at, fix in enumerate(mending[:most]):
+            lines.append((style("next:", "strong") if at == 0 else "     ") + f"  {one_line(fix)}")
         lines.append("")
-    lines.append(_summary(verdict, style))
+    hidden = not everything and any(finding.severity == "info" and not finding.waiver for finding in verdict.findings)
+    lines.append(summary_line(verdict, style, hint="--verbose lists notes" if hidden else ""))
     return "\n".join(lines) + "\n"
 
 
-def _section(
-    heading: str, findings: Sequence[Finding], meaning: Meaning, style: Style, width: int, most: int
-) -> Iterator[str]:
-    yield style(heading, "strong")
-    shown = [_abbreviated(finding) for finding in findings[:most]]
+def summary_line(verdict: Verdict, style: Style = plain, *, hint: str = "") -> str:
+    """Return the one line that says how much was looked at and how it went; a hint follows the numbers."""
+    word, meaning = OUTCOMES[verdict.outcome]
+    text = f"{one_line(verdict.summary.env)}: {', '.join(proven(verdict))}: {style(word, meaning)}"
+    if tail := ", ".join(counts(verdict.findings)):
+        text += f" ({tail}; {hint})" if hint else f" ({tail})"
+    if verdict.summary.claim or (verdict.summary.mode == "quick" and verdict.outcome == "match"):
+        text += style(f" {depth(verdict.summary)}", "faint")
+    return text
+
+
+def _section(section: Section, style: Style, width: int, most: int) -> Iterator[str]:
+    yield style(section.heading, "strong")
+    findings = section.findings
+    shown = [abbreviated(finding) for finding in findings[:most]]
     subjects = max((len(f.subject) for f in shown if len(f.subject) <= _SUBJECT), default=0)
     values = max(
         (len(f.expected) for f in shown if len(f.expected) <= _VALUE and len(f.subject) <= _SUBJECT), default=0
     )
     for at, finding in enumerate(shown):
-        yield from _row(finding, subjects, values, meaning, style, width)
+        yield from _row(finding, subjects, values, section.meaning, style, width)
+        if finding.waiver:
+            yield from wrapped(f"waived: {finding.waiver}", "      ", width)
+            continue
         following = shown[at + 1] if at + 1 < len(shown) else None
         if finding.why and (following is None or following.why != finding.why):
             yield from (style(line, "faint") for line in wrapped(finding.why, "      ", width))
     if len(findings) > most:
-        rules = ", ".join(dict.fromkeys(finding.rule for finding in findings[most:]))
-        yield style(f"  and {len(findings) - most} more ({rules}); --verbose lists all", "faint")
+        yield style(f"  and {len(findings) - most} more ({_rules(findings[most:])}); --verbose lists all", "faint")
     yield ""
 
 
-def _abbreviated(finding: Finding) -> Finding:
-    """Return the finding with digests cut to what tells them apart; JSON keeps them whole."""
-    short = {name: _DIGEST.sub(r"\1…", getattr(finding, name)) for name in ("subject", "expected", "found")}
+def _rules(findings: Sequence[Finding]) -> str:
+    return ", ".join(dict.fromkeys(finding.rule for finding in findings))
+
+
+def abbreviated(finding: Finding) -> Finding:
+    """Return the finding with values in one line and digests cut to what tells them apart; JSON keeps them whole."""
+    texts = {name: one_line(getattr(finding, name)) for name in ("subject", "expected", "found", "why", "waiver")}
+    short = {name: text if name in ("why", "waiver") else _DIGEST.sub(r"\1…", text) for name, text in texts.items()}
     return msgspec.structs.replace(finding, **short)
 
 
 def _row(finding: Finding, subjects: int, values: int, meaning: Meaning, style: Style, width: int) -> Iterator[str]:
     """Yield a finding in one line where it fits, else its parts below each other."""
-    mark = {"unknown": "?", "integrity": "✗", "drift": "✗"}[finding.nature] if finding.severity == "error" else "!"
+    mark = _MARKS[finding.nature] if finding.severity == "error" else "!" if finding.severity == "warning" else "-"
     line = f"{finding.subject:<{subjects}}  {finding.expected:<{values}}  → {finding.found}"
     tail = f"  [{finding.rule}]"
     if len(finding.subject) <= subjects and len(finding.expected) <= values and len(line) + len(tail) + 4 <= width:
@@ -112,37 +118,9 @@ def _row(finding: Finding, subjects: int, values: int, meaning: Meaning, style: 
         yield f"      found     {finding.found}"
 
 
-def _summary(verdict: Verdict, style: Style) -> str:
-    summary = verdict.summary
-    word, meaning = _OUTCOMES[verdict.outcome]
-    parts = [_packages(summary, verdict.outcome)]
-    if summary.files:
-        parts.append(count(summary.files, "file"))
-    if summary.python:
-        parts.append(f"Python {summary.python}")
-    if summary.image:
-        parts.append(f"image sha256:{summary.image[:12]}")
-    tail = ", ".join(_counts(verdict.findings))
-    text = f"{summary.env}: {', '.join(part for part in parts if part)}: {style(word, meaning)}"
-    if tail:
-        text += f" ({tail})"
-    elif summary.mode == "quick":
-        text += style(
-            " by its digest in envlock.sum" if summary.image else " by version and size; --full compares every byte",
-            "faint",
-        )
-    return text
-
-
-def _packages(summary: Summary, outcome: Outcome) -> str:
-    if summary.packages == summary.locked_packages or (outcome == "unverified" and summary.packages == 0):
-        return count(summary.locked_packages, "package")
-    return f"{summary.packages:,} of {count(summary.locked_packages, 'package')}"
-
-
-def _counts(findings: Iterable[Finding]) -> Iterator[str]:
-    rows = list(findings)
-    for severity, noun in (("error", "error"), ("warning", "warning"), ("info", "note")):
-        number = sum(finding.severity == severity for finding in rows)
-        if number:
-            yield count(number, noun)
+def _not_judged(verdict: Verdict, style: Style, width: int) -> Iterator[str]:
+    yield style("Not judged", "strong")
+    for reason, rules in not_judged(verdict).items():
+        yield f"  - {count(len(rules), 'rule')}: {one_line(reason)}"
+        yield from (style(line, "faint") for line in wrapped(", ".join(rules), "      ", width))
+    yield ""

@@ -15,15 +15,27 @@ from envlock.formats.launcher import shebangs
 from envlock.formats.pylock import parse_lock, wheels_of
 from envlock.model.artifact import Wheel
 from envlock.model.edges import NoProgress, Progress, Records
+from envlock.model.finding import Rule, Severity
 from envlock.model.influence import Influence, influence_of
 from envlock.model.lock import Lock, LockFile, Package
-from envlock.model.observation import Distribution, Environment, File, ImageFact, Interpreter, Observation
+from envlock.model.observation import (
+    Distribution,
+    Environment,
+    File,
+    ImageFact,
+    Interpreter,
+    LayerFact,
+    Observation,
+    Variables,
+)
 from envlock.model.platform import Platform
 from envlock.model.terms import Terms
 from envlock.verify.proof import Claim, Proof, claim_of, prove
 
-UNLOCKED_TOOLS = frozenset({"pip", "setuptools", "wheel", "uv", "distribute", "ipykernel", "pkg-resources"})
-"""What environments bring along; no alarm while they shadow nothing (design section 5)."""
+UNLOCKED_TOOLS = frozenset(
+    {"pip", "setuptools", "wheel", "packaging", "uv", "distribute", "ipykernel", "pkg-resources"}
+)
+"""What environments bring along, wheel's one requirement too; no alarm while they shadow nothing (design section 5)."""
 
 
 class PlannedDigest(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +44,8 @@ class PlannedDigest(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     digest: str
     """64 hex digits, from envlock.sum; empty where it vouches for none."""
+    diff_id: str = ""
+    """Of the same layer, likewise."""
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +55,16 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     """(lock digest, platform) to the digest of the image manifest."""
     layers: frozenset[str]
     """Digests of layer blobs."""
+    diff_ids: frozenset[str] = frozenset()
+    """Of the same layers: an Engine keeps them unpacked."""
+    ids: tuple[str, ...] = ()
+    """What an Engine may call the image of this lock for the target's platform, its project files included."""
     plan: tuple[PlannedDigest, ...] = ()
     """The layers of the image of this lock, lowest first; empty where the lock describes no image."""
+
+    def vouches_for(self, layer: LayerFact) -> bool:
+        """Tell whether envlock.sum has a layer: its blob, or its archive where that was read or an Engine names it."""
+        return layer.digest in self.layers or ((layer.checked or not layer.digest) and layer.diff_id in self.diff_ids)
 
 
 class Located(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,15 +165,30 @@ class Case:
 
     @cached_property
     def is_vouched(self) -> bool:
+        """Whether envlock.sum vouches for every byte of the target: an image, not what a container adds to one."""
+        return self.observation.container is None and self.is_vouched_image
+
+    @cached_property
+    def is_vouched_image(self) -> bool:
         """Whether envlock.sum vouches for every byte of the image, its configuration too: it knows its digest.
 
         Of a project image it does for all that is below the project's files: without them it is the one that it knows.
         """
         if self.image is None or not self.is_own_image:
             return False
+        if not self.image.digest:
+            return self.image.config in self.sums.ids
         project = self.image.project
         expected = self.sums.images.get((self.lock_file.digest, str(self.platform)))
         return expected in (self.image.digest, *(project.environments if project else ()))
+
+    @cached_property
+    def vouched_identity(self) -> str:
+        """What the image of this lock is called where the target is kept, by envlock.sum; empty where it is unknown."""
+        if self.image is not None and not self.image.digest:
+            return f"ID sha256:{self.sums.ids[0]}" if self.sums.ids else ""
+        digest = self.sums.images.get((self.lock_file.digest, str(self.platform)))
+        return f"sha256:{digest}" if digest else ""
 
     @cached_property
     def image_wheels(self) -> dict[str, tuple[Package, Wheel]]:
@@ -210,6 +247,39 @@ class Case:
             if len(found := self.installed.get(name, [])) == 1
             and canonicalize_version(found[0].version) == canonicalize_version(package.version)
         }
+
+    @property
+    def variables(self) -> Variables | None:
+        """The variables that programs of the target start with, or None where they were not seen."""
+        found = self.observation.variables
+        return found if isinstance(found, Variables) else None
+
+    @property
+    def judges_settings(self) -> bool:
+        """Whether settings are judged: where `envlock run` or an image sets them, or a hardware class is asked for.
+
+        Elsewhere, in a plain shell, they are told: programs are not meant to be started there.
+        """
+        set_there = self.variables is not None and self.variables.origin in ("run", "image", "container")
+        return set_there or bool(self.terms.on)
+
+    @cached_property
+    def expected_variables(self) -> dict[str, str]:
+        """The variables that the lock sets where the target's programs run: those of its image only in containers."""
+        settings = self.lock.settings.variables
+        inside = self.variables is not None and self.variables.origin in ("image", "container")
+        return (self.lock.image.env if inside and self.lock.image else {}) | settings
+
+    def severity(self, rule: Rule) -> Severity:
+        """Return the severity of a rule's findings under the lock's policy."""
+        return rule.severity_under(self.lock.policy)
+
+    def setting_severity(self, rule: Rule, told: Severity = "info") -> Severity:
+        """Return the severity of a finding about a setting: `told` at most where settings are not judged."""
+        severity = self.severity(rule)
+        if self.judges_settings:
+            return severity
+        return max(severity, told, key=("error", "warning", "info").index)
 
     def influence(self, name: str) -> Influence:
         """Return how much a package decides the results of this lock."""
@@ -306,9 +376,25 @@ class Case:
     def sync(self) -> str:
         """The command that puts the locked environment in place of what was found."""
         env = self.lock.env
+        if self.observation.container is not None:
+            return f"envlock run {env} --image -- …   (a new container)"
         if self.image is not None:
             return f"envlock build {env}"
         return f"envlock sync {env}"
+
+    @property
+    def start(self) -> str:
+        """The command that starts programs with the locked settings."""
+        origin = self.variables.origin if self.variables is not None else "shell"
+        if origin == "image":
+            return self.sync
+        return f"envlock run {self.lock.env} {'--image ' if origin == 'container' else ''}-- …"
+
+    def unset(self, name: str, *, lockable: bool = False) -> str:
+        """Return the command that takes away a variable; a `lockable` one may be locked for all instead."""
+        if self.variables is not None and self.variables.origin in ("image", "container"):
+            return self.start
+        return f"unset {name}" + (f"   (or lock it: [env.{self.lock.env}.settings] env)" if lockable else "")
 
     def reinstall(self) -> str:
         """Return the command that puts a package's locked files back."""
@@ -318,7 +404,17 @@ class Case:
 
     def remove(self, path: str) -> str:
         """Return the command that takes away a file or folder that does not belong there."""
-        return self.sync if self.image is not None else f"rm -r {shlex.quote(path)}"
+        return self.sync if self.image is not None else f"rm -r {shlex.quote(self._named(path))}"
+
+    def _named(self, path: str) -> str:
+        """Return a path below the target as the user names it; relative, it shows no folder of this machine."""
+        prefix = self.environment.layout.prefix if self.environment else ""
+        target = self.observation.target
+        for root in (target, posixpath.dirname(posixpath.dirname(target))):  # a folder, or a python in its bin
+            is_it = posixpath.basename(root) == posixpath.basename(prefix) and not posixpath.isabs(root)
+            if root and is_it and path.startswith(f"{prefix}/"):
+                return f"{root}{path[len(prefix) :]}"
+        return path
 
     def verify(self, flag: str) -> str:
         """Return this same verification with one more flag."""

@@ -23,6 +23,8 @@ from envlock.formats.record import Record, RecordRow, parse_record, resolve
 from envlock.model.artifact import Wheel
 from envlock.model.observation import Distribution, Environment, File, Layout
 
+_WINDOWS = (".exe", "-script.py", "-script.pyw", ".exe.manifest")
+"""What installers make of one entry point on Windows: a program, and before 2013 a script beside it."""
 _TAG = re.compile(r"[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+")
 State = Literal["proven", "contradicted", "rebuilt", "unproven"]
 
@@ -32,7 +34,7 @@ class Blemish(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     """Absolute in the target; the package's RECORD where no file could be named."""
-    kind: Literal["changed", "missing", "added", "unnamed"]
+    kind: Literal["changed", "missing", "added", "unnamed", "unreadable"]
     expected: str = ""
     found: str = ""
     covered: bool = False
@@ -96,7 +98,11 @@ def claim_of(distribution: Distribution, environment: Environment) -> Claim:
     return Claim(
         record=record,
         rows={resolve(site, row.path): row for row in record.rows} if record else {},
-        launchers={f"{environment.layout.scripts}/{name}": script for name, script in named.items()},
+        launchers={
+            f"{environment.layout.scripts}/{name}{suffix}": script
+            for name, script in named.items()
+            for suffix in (_WINDOWS if environment.layout.is_windows else ("",))
+        },
         notes=notes,
     )
 
@@ -226,7 +232,9 @@ class _Attempt:
                 continue
             expected_paths.add(path)
             file = self.files.get(path)
-            if file is None:
+            if reason := self._unreadable(path):
+                blemishes.append(Blemish(path=path, kind="unreadable", expected=f"sha256 {row.sha256}", found=reason))
+            elif file is None:
                 blemishes.append(Blemish(path=path, kind="missing", expected=f"sha256 {row.sha256}"))
             elif file.problem:
                 blemishes.append(self._changed(path, file, row.sha256))
@@ -245,6 +253,8 @@ class _Attempt:
             return self._proof("unproven", "it has no RECORD to say where its files outside site-packages are")
         if not blemishes:
             return self._proof("proven", shebangs=tuple(shebangs), paths=list(expected_paths))
+        if reason := _only_unreadable(blemishes):
+            return self._proof("unproven", reason, tuple(blemishes))
         reason = self._rebuilt(blemishes, len(expected_paths))
         return self._proof("rebuilt" if reason else "contradicted", reason, tuple(blemishes), tuple(shebangs))
 
@@ -261,10 +271,14 @@ class _Attempt:
         blemishes: list[Blemish] = []
         for path in self.claim.payload():
             row, file = self.claim.rows[path], self.files.get(path)
-            if file is None:
+            if reason := self._unreadable(path):
+                blemishes.append(Blemish(path=path, kind="unreadable", expected="listed in RECORD", found=reason))
+            elif file is None:
                 blemishes.append(Blemish(path=path, kind="missing", expected="listed in RECORD"))
             elif file.problem or (row.sha256 is not None and file.sha256 != row.sha256):
                 blemishes.append(self._changed(path, file, row.sha256 or ""))
+        if reason := _only_unreadable(blemishes):
+            return self._proof("unproven", reason, tuple(blemishes))
         if blemishes:
             return self._proof("contradicted", blemishes=tuple(blemishes))
         if self.claim.record is None:
@@ -281,6 +295,15 @@ class _Attempt:
         )
         return self._proof("contradicted", blemishes=(unnamed,))
 
+    def _unreadable(self, path: str) -> str:
+        """Say why it is not known what a file holds, or whether it is there; empty where that is known."""
+        while path.startswith(f"{self.layout.prefix}/") or path.startswith(f"{self.site}/"):
+            file = self.files.get(path)
+            if file is not None and file.unreadable:
+                return file.problem
+            path = posixpath.dirname(path)
+        return ""
+
     def _changed(self, path: str, file: File, expected: str) -> Blemish:
         row = self.claim.rows.get(path)
         return Blemish(
@@ -294,14 +317,15 @@ class _Attempt:
     def _rebuilt(self, blemishes: list[Blemish], total: int) -> str:
         """Say why these differences are those of another build, or nothing where they are a tampered file's.
 
-        Another build is consistent in itself, says so in WHEEL, and differs in more than that one file.
+        Another build is consistent in itself, says so in WHEEL, and differs in more than that one file: the wheel of
+        another Python or platform in its tags and extension modules alone.
         """
         reason = self._foreign_build(compared=True)
         if not reason or not all(b.covered or b.kind != "changed" for b in blemishes):
             return ""
         wheel, metadata = (f"{self.distribution.folder}/{name}" for name in ("WHEEL", "METADATA"))
         paths = {b.path for b in blemishes}
-        if self.distribution.installer.startswith("conda"):
+        if self.distribution.installer.startswith("conda") or (self._foreign_tags() and len(paths) > 1):
             return reason
         return reason if wheel in paths and (metadata in paths or len(paths) * 2 > total) else ""
 
@@ -315,19 +339,24 @@ class _Attempt:
         file = self.files.get(f"{self.distribution.folder}/WHEEL")
         if file is None or file.content is None:
             return ""
+        if tags := self._foreign_tags():
+            return f"built as {', '.join(tags)}"
+        generator = read_generator(file.content)
+        return f"built by {generator}" if generator and compared else ""
+
+    def _foreign_tags(self) -> list[str]:
+        """Return the tags by which WHEEL is of another wheel than the locked one; none where it may be that one."""
         from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+        file = self.files.get(f"{self.distribution.folder}/WHEEL")
         try:
             locked = {str(tag) for tag in parse_wheel_filename(self.wheel.name)[3]}
         except InvalidWheelFilename:
-            return ""
-        tags = read_tags(file.content)
-        # One character away from the locked tag is a flipped byte rather than another build.
+            return []
+        tags = read_tags(file.content) if file is not None and file.content is not None else ()
         plain = tags and all(_TAG.fullmatch(tag) for tag in tags)
-        if plain and not any(_near(tag, other) for tag in tags for other in locked):
-            return f"built as {', '.join(sorted(tags))}"
-        generator = read_generator(file.content)
-        return f"built by {generator}" if generator and compared else ""
+        # One character away from the locked tag is a flipped byte rather than another build.
+        return sorted(tags) if plain and not any(_near(tag, other) for tag in tags for other in locked) else []
 
     def _proof(
         self,
@@ -349,6 +378,17 @@ class _Attempt:
             files=len(proven),
             size=sum(file.size for file in proven),
         )
+
+
+def _only_unreadable(blemishes: Iterable[Blemish]) -> str:
+    """Say which files could not be read, where nothing that could be read contradicts the wheel."""
+    kinds = [b.kind for b in blemishes]
+    if "unreadable" not in kinds or not {*kinds} <= {"unreadable", "missing"}:
+        return ""
+    first = min((b for b in blemishes if b.kind == "unreadable"), key=lambda b: b.path)
+    count = kinds.count("unreadable")
+    more = f"; and {count - 1} more files" if count > 1 else ""
+    return f"{posixpath.basename(first.path)}: {first.found}{more}"
 
 
 def _near(one: str, other: str) -> bool:

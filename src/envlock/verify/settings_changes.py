@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from envlock.model.change import Area, Change, change_of
+from envlock.model.factors import factor_of
 from envlock.model.finding import Impact
 from envlock.model.influence import SETTINGS_RANK
 from envlock.model.lock import Settings
 from envlock.verify.known import fact_about_setting
-
-_RESULTS_ENV = re.compile(
-    r"(TF|XLA|TORCH|CUDA|CUBLAS|CUDNN|NVIDIA|MKL|OMP|OPENBLAS|ONEDNN|DNNL|NPY|ATEN|JAX|PYTHONHASHSEED|KMP|NUMEXPR).*"
-)
 
 _THREADS = "Sums are taken in another order: matrix products, gradients and all training change in the last bits."
 
@@ -32,9 +28,7 @@ def variable_changes(area: Area, old: Mapping[str, str], new: Mapping[str, str])
     for name in sorted({*old, *new}):
         one, other = old.get(name, ""), new.get(name, "")
         if one != other:
-            results = _RESULTS_ENV.fullmatch(name) is not None
-            why = fact_about_setting(name) or (
-                "It chooses kernels, their order or their seed." if results else "Programs may read it."
-            )
-            impact: Impact = "results" if results else "compat"
+            factor = factor_of(name)
+            why = fact_about_setting(name) or (factor.what if factor else "Programs may read it.")
+            impact: Impact = factor.impact if factor else "compat"
             yield change_of(area, name, one, other, why, impact, SETTINGS_RANK)

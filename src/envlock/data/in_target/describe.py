@@ -9,6 +9,7 @@ import site
 import sys
 import sysconfig
 
+LEVELS = {"alpha": "a%d", "beta": "b%d", "candidate": "rc%d", "final": "%.0s"}
 executable = sys.executable or ""
 prefix = sys.prefix
 venv = None
@@ -38,13 +39,16 @@ if venv is None:
     if os.path.isdir(user):
         sites.insert(0, user)
 elif venv.get("include-system-site-packages", "").lower() == "true":
+    # site.main() adds the user's folder before the system's, and only where the environment sees the system's.
+    user = site.getusersitepackages()
+    if os.path.isdir(user):
+        sites.append(user)
     sites += site.getsitepackages([sys.base_prefix, sys.base_exec_prefix])
 
 json.dump(
     {
         "implementation": sys.implementation.name,
-        "version": "%d.%d.%d" % sys.version_info[:3]
-        + {"final": ""}.get(sys.version_info[3], "%s%d" % (sys.version_info[3][:1], sys.version_info[4])),
+        "version": "%d.%d.%d" % sys.version_info[:3] + (LEVELS[sys.version_info[3]] % sys.version_info[4:]),
         "system": sys.platform,
         "machine": platform.machine(),
         "libc": " ".join(platform.libc_ver()).strip(),
@@ -54,6 +58,7 @@ json.dump(
         "sites": sites,
         "scripts": paths["scripts"],
         "data": paths["data"],
+        "stdlib": os.path.dirname(os.__file__),
         "headers": [os.path.join(prefix, "include", "site", "python%d.%d" % sys.version_info[:2]), paths["include"]],
     },
     sys.stdout,

@@ -12,6 +12,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="bytecode-altered",
     family="FILE",
+    needs="bytes",
     title="Every .pyc that the interpreter would load is what its source compiles to.",
     why="Python runs the .pyc and never looks at the source; RECORD gives most of them no hash.",
     nature="integrity",

@@ -10,6 +10,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="bytecode-recompiled",
     family="FILE",
+    needs="image",
     title="With --recompile, every .pyc of an image has the bytes that its own interpreter makes of its source.",
     why="The sources were proven by the lock, so that nothing else vouches for the bytecode that runs.",
     severity="info",

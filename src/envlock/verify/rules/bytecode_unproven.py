@@ -11,6 +11,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="bytecode-unproven",
     family="FILE",
+    needs="bytes",
     title="Bytecode can be compared with its source, or a vouched-for layer holds it.",
     why="Python runs the .pyc and never looks at the source.",
     nature="unknown",

@@ -10,6 +10,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="file-tampered",
     family="FILE",
+    needs="bytes",
     title="Every installed file has the bytes that the locked wheel holds.",
     why="The version is right and the code is not: nothing but the bytes shows it.",
     nature="integrity",
@@ -34,7 +35,7 @@ def check(case: Case) -> Iterator[Finding]:
                 f"{name}: {shown}",
                 expected=blemish.expected,
                 found=blemish.found + rewritten + (f"; and {more} more files" if more else ""),
-                fix=case.reinstall(),
+                fix=case.reinstall() + _cache(name, case, blemish.path),
                 why=_why(blemish.kind, influence.impact == "results"),
                 package=name,
                 path=shown,
@@ -43,6 +44,17 @@ def check(case: Case) -> Iterator[Finding]:
             )
             if more:
                 break
+
+
+def _cache(name: str, case: Case, path: str) -> str:
+    """Return what to do besides, where an installer's cache shares the bad file: it would install it again.
+
+    `envlock sync` itself copies each file out of the wheel, whatever the cache of uv holds.
+    """
+    file = case.environment.files.get(path) if case.environment is not None else None
+    if case.image is not None or file is None or file.links < 2:
+        return ""
+    return f" && uv cache clean {name}   (the file has {file.links} names: an installer's cache shares it)"
 
 
 def _why(kind: str, results: bool) -> str:

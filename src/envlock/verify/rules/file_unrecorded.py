@@ -18,10 +18,11 @@ RULE = Rule(
     impact="compat",
 )
 _EXPECTED = re.compile(
-    r"_virtualenv\.py|sitecustomize(\.py|/.*)?|usercustomize(\.py|/.*)?|README\.txt|[^/]+\.pth|[^/]+\.egg-link|~.*"
+    r"_virtualenv\.py|sitecustomize(\.py|/.*)?|usercustomize(\.py|/.*)?|README\.txt|[^/]+\.(pth|start)|[^/]+\.egg-link|~.*"
 )
 _VENV_SCRIPTS = re.compile(
-    r"(activate|Activate|deactivate|activate_this)(\.\w+)?|python[\d.w]*(-config)?|pydoc[\d.]*(\.bat)?|idle[\d.]*|2to3.*|pip[\d.]*|easy_install.*|\.gitignore"
+    r"(activate|Activate|deactivate|activate_this)(\.\w+)?|pythonw?[\d.]*t?(-config)?(\.exe)?|"
+    r"pydoc[\d.]*(\.bat)?|idle[\d.]*|2to3.*|pip([\d.]+|-[\d.]+)?(\.exe)?|easy_install.*|\.gitignore"
 )
 
 

@@ -10,6 +10,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="image-bytes",
     family="LOCK",
+    needs="image",
     title="Every blob of the image is there and has its digest; layers unpack to their diff IDs.",
     why="The digest names bytes that these are not: the store is damaged or was tampered with.",
     nature="integrity",
@@ -28,8 +29,8 @@ def check(case: Case) -> Iterator[Finding]:
     for layer in case.image.layers:
         if layer.problem:
             yield RULE.finding(
-                f"layer sha256:{layer.digest}",
-                expected=f"{layer.size} bytes of that digest",
+                f"layer sha256:{layer.digest or layer.diff_id}",
+                expected=f"{layer.size} bytes of that digest" if layer.digest else "an archive of that diff ID",
                 found=layer.problem,
                 fix=fix,
                 nature="unknown" if layer.missing else "integrity",

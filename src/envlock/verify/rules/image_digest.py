@@ -10,6 +10,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="image-digest",
     family="LOCK",
+    needs="image",
     title="The image of a lock has the digest that envlock.sum gives it, project files above it apart.",
     why="The same lock gives the same digest on any machine: this image was made or changed by something else.",
     nature="integrity",
@@ -21,12 +22,12 @@ def check(case: Case) -> Iterator[Finding]:
     """Yield a finding where the digest of an image that holds our lock contradicts envlock.sum."""
     if case.image is None or not case.is_own_image:
         return
-    expected = case.sums.images.get((case.lock_file.digest, str(case.platform)))
-    if expected is not None and not case.is_vouched:
+    expected = case.vouched_identity
+    if expected and not case.is_vouched_image:
         above = ", or it without its project files" if case.image.project else ""
         yield RULE.finding(
             "image",
-            expected=f"sha256:{expected}",
-            found=f"sha256:{case.image.digest}{above}",
+            expected=expected,
+            found=f"{case.image.identity}{above}",
             fix=f"envlock build {case.lock.env}",
         )

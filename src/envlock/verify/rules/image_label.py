@@ -12,6 +12,7 @@ LABEL = "dev.envlock.lock.digest"
 RULE = Rule(
     id="image-label",
     family="LOCK",
+    needs="image",
     title="The label that names an image's lock is the digest of the lock in it.",
     why="Tools that read only the label would take it for another image.",
     nature="integrity",

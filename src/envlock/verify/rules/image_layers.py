@@ -10,6 +10,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="image-layers",
     family="LOCK",
+    needs="image",
     title="An image that holds a lock has the layers that follow from it, and no other ones.",
     why="A layer more, or another one, may hold anything under the name of the lock.",
     nature="integrity",
@@ -27,10 +28,13 @@ def check(case: Case) -> Iterator[Finding]:
         yield RULE.finding("layers", expected=f"{len(plan)} layers", found=f"{len(layers)} layers", fix=fix)
         return
     for planned, layer in zip(plan, layers, strict=True):
-        if planned.digest and planned.digest != layer.digest:
+        expected, found = (
+            (planned.digest, layer.digest) if layer.digest else (planned.diff_id, layer.diff_id)
+        )  # an Engine keeps layers unpacked
+        if expected and expected != found:
             yield RULE.finding(
                 f"layer of {planned.title}",
-                expected=f"sha256:{planned.digest}",
-                found=f"sha256:{layer.digest}",
+                expected=f"sha256:{expected}",
+                found=f"sha256:{found}",
                 fix=fix,
             )

@@ -11,6 +11,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="image-project",
     family="LOCK",
+    needs="image",
     title="Project files above an environment are the tree that the image's label names, in the working folder alone.",
     why="They are not of the lock: they may replace anything that is, or be others than the image says.",
     nature="integrity",
@@ -32,7 +33,6 @@ def check(case: Case) -> Iterator[Finding]:
             found=project.tree.reason,
             fix=case.verify("--full"),
             nature="unknown",
-            severity="info",
         )
         return
     for stray in project.strays:

@@ -11,6 +11,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="image-unlocked",
     family="LOCK",
+    needs="image",
     title="The image holds its lock in its last layer, or in the one below its project files: all that --quick reads.",
     why="Without it only the files themselves can tell what is installed.",
     nature="unknown",

@@ -10,6 +10,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="image-unrecorded",
     family="LOCK",
+    needs="image",
     title="envlock.sum has a line for the image, so that its digest alone proves it.",
     why="Anybody can put a lock into an image; only the digest of a build shows that the rest follows from it.",
     nature="unknown",
@@ -21,10 +22,10 @@ def check(case: Case) -> Iterator[Finding]:
     """Yield a finding in quick mode where envlock.sum says nothing about this lock and platform."""
     if case.image is None or not case.is_own_image or case.observation.full:
         return
-    if (case.lock_file.digest, str(case.platform)) not in case.sums.images:
+    if not case.vouched_identity:
         yield RULE.finding(
             "image",
             expected=f"a line of envlock.sum for {case.platform} of this lock",
-            found=f"none; the image is sha256:{case.image.digest}",
+            found=f"none that tells it; the image is {case.image.identity}",
             fix=f"envlock build {case.lock.env}   (or read every layer: {case.verify('--full')})",
         )

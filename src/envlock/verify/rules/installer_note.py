@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterator
 from envlock.formats.dist_info import is_known_installer, read_cache_stamp, read_direct_url
 from envlock.model.artifact import Wheel
 from envlock.model.finding import Finding, Rule
-from envlock.model.observation import DirectUrl, File
+from envlock.model.observation import DirectUrl, Distribution, File
 from envlock.verify.case import Case, Located
 from envlock.verify.proof import Proof
 
 RULE = Rule(
     id="installer-note",
     family="FILE",
+    needs="bytes",
     title="INSTALLER, REQUESTED, direct_url.json and uv_cache.json hold what installers write there.",
     why="No wheel vouches for these files, so they are judged by what they may say.",
     nature="integrity",
     impact="security",
-    source="Recording installed projects; PEP 610; uv",
+    source="Recording installed projects; PEP 610; uv; conda keeps the direct_url.json of its build machines",
 )
 
 
@@ -36,6 +37,8 @@ def check(case: Case) -> Iterator[Finding]:
             file = case.environment.files.get(path) if case.environment else None
             if file is None:
                 continue
+            if note == "direct_url.json" and _is_of_a_conda_build(proof.distribution):
+                continue
             problem = file.problem or judge(file, case.locked[name][1], case.locate(case.locked[name][1]))
             if not problem and note == "direct_url.json" and known and accounted[name] is False:
                 problem = "names a place where no locked wheel is, while the other packages' do"
@@ -49,6 +52,12 @@ def check(case: Case) -> Iterator[Finding]:
                     path=case.shown(path),
                     rank=case.influence(name).rank,
                 )
+
+
+def _is_of_a_conda_build(distribution: Distribution) -> bool:
+    """Tell whether direct_url.json names the folder on another machine in which conda's package was built."""
+    found = distribution.direct_url
+    return distribution.by_conda and found is not None and found.url.startswith("file:") and not found.editable
 
 
 def _installer(file: File, wheel: Wheel, located: Located | None) -> str:  # noqa: ARG001

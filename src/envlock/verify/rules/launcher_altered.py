@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
 
 from envlock.formats.launcher import body_of, launchers, named_interpreter
@@ -14,19 +13,19 @@ from envlock.verify.proof import Proof
 RULE = Rule(
     id="launcher-altered",
     family="FILE",
+    needs="bytes",
     title="Launchers are what an installer writes for their entry point and this interpreter, and nothing else.",
     why="It is the first code that runs, and no wheel vouches for its bytes.",
     nature="integrity",
     impact="security",
     source="Entry points specification; the texts of uv, pip, installer and envlock's images",
 )
-_WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Yield a finding for each launcher or rewritten script with other bytes, or for another interpreter."""
     environment = case.environment
-    if environment is None or not environment.hashed or _WINDOWS.match(environment.layout.prefix):
+    if environment is None or not environment.hashed or environment.layout.is_windows:
         return  # on Windows launchers are programs; file hashes in RECORD are all there is
     altered = [
         (name, *row)

@@ -10,6 +10,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="layer-unproven",
     family="LOCK",
+    needs="image",
     title="envlock.sum vouches for the whole image.",
     why="The wheels' files were compared one by one; system files, interpreter, bytecode and configuration were not.",
     nature="unknown",
@@ -20,13 +21,13 @@ RULE = Rule(
 def check(case: Case) -> Iterator[Finding]:
     """Yield a finding in full mode for an image, ours or anybody's, whose digest envlock.sum does not hold."""
     image = case.image
-    if image is None or not case.observation.full or case.is_vouched:
+    if image is None or not case.observation.full or case.is_vouched_image:
         return
     layers = image.environment_layers
-    unknown = sum(layer.digest not in case.sums.layers for layer in layers)
+    unknown = sum(not case.sums.vouches_for(layer) for layer in layers)
     yield RULE.finding(
         "image",
         expected=f"a line of envlock.sum for {case.platform} of this lock",
-        found=f"none for sha256:{image.digest[:12]}; {unknown} of {len(layers)} layers are unknown too",
+        found=f"none for {image.identity[:22]}; {unknown} of {len(layers)} layers are unknown too",
         fix=f"envlock build {case.lock.env}",
     )

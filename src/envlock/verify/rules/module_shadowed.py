@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -19,6 +20,13 @@ RULE = Rule(
     source="importlib: packages before modules, extension modules before sources",
 )
 IMPORTABLE = (".py", ".pyc", ".so", ".pyd")
+_OLD_STANDARD = frozenset(
+    (
+        *("asynchat", "asyncore", "binhex", "distutils", "dummy_threading", "formatter", "imp", "macpath", "parser"),
+        *("smtpd", "symbol", "test"),
+    )
+)
+"""Modules of the standard library of 3.6 to 3.11 that later ones lack; packages of their names are shadowed rightly."""
 _STARTUP = ("sitecustomize", "usercustomize")
 
 
@@ -118,7 +126,23 @@ def check(case: Case) -> Iterator[Finding]:
             fix=case.remove(path),
             path=case.shown(path),
         )
+    yield from _by_standard_library(case, packages)
     yield from _by_project(case, packages)
+
+
+def _by_standard_library(case: Case, packages: Packages) -> Iterator[Finding]:
+    """Yield a finding for each module beside the standard library's own that has the name of a locked one."""
+    stdlib = case.environment.stdlib if case.environment is not None else None
+    for name in stdlib.modules if stdlib is not None else ():
+        if name in packages.tops and name not in sys.stdlib_module_names and name not in _OLD_STANDARD:
+            path = f"{stdlib.folder}/{name}" if stdlib is not None else name
+            yield RULE.finding(
+                path,
+                expected="no such module in the standard library",
+                found=f"has the name of a module of {packages.tops[name]}, and is found before it",
+                fix=case.remove(path),
+                path=path,
+            )
 
 
 def _by_project(case: Case, packages: Packages) -> Iterator[Finding]:

@@ -37,6 +37,21 @@ def check(case: Case) -> Iterator[Finding]:
                 path=case.shown(distribution.folder),
                 severity="error" if locked else "warning",
             )
+    for name, distribution in case.matching.items():
+        if (
+            not environment.hashed  # else its files are judged by the lock's own digest
+            and distribution.folder.endswith(".dist-info")
+            and not (distribution.problem or (distribution.direct_url and distribution.direct_url.editable))
+            and case.claims[distribution.folder].record is None
+        ):
+            yield RULE.finding(
+                posixpath.basename(distribution.folder),
+                expected="RECORD, the list of its files",
+                found="there is none, or it cannot be read",
+                fix=case.reinstall(),
+                package=name,
+                path=case.shown(distribution.folder),
+            )
     for oddity in environment.oddities:
         yield RULE.finding(
             oddity.partition("/")[0],

@@ -10,6 +10,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="package-rebuilt",
     family="FILE",
+    needs="bytes",
     title="Packages are installed from the locked build of their version.",
     why="Another build (conda, a vendor's, compiled here) may have another compiler or BLAS: drift, not tampering.",
 )

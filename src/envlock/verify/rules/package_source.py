@@ -26,6 +26,10 @@ def check(case: Case) -> Iterator[Finding]:
         direct_url, wheel = distribution.direct_url, case.locked[name][1]
         if direct_url is None or direct_url.editable or _proven(case, name):
             continue
+        if distribution.by_conda and direct_url.url.startswith("file:"):
+            if name not in case.proofs:  # package-rebuilt tells it where files were compared
+                yield _finding(case, name, "conda's package of this version")
+            continue
         file = unquote(urlsplit(direct_url.url).path).rpartition("/")[2]
         if not direct_url.vcs and file == wheel.name and direct_url.sha256 in ("", wheel.sha256):
             continue

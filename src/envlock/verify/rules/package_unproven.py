@@ -10,6 +10,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="package-unproven",
     family="FILE",
+    needs="bytes",
     title="Every locked package can be proven file by file.",
     why="What cannot be proven may be anything.",
     nature="unknown",

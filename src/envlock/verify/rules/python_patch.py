@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from envlock.model.finding import Finding, Rule, Severity
+from envlock.model.finding import Finding, Rule
 from envlock.model.influence import PYTHON_RANK
 from envlock.verify.case import Case
 
@@ -14,24 +14,25 @@ RULE = Rule(
     title="The interpreter is of the patch release that the lock's base image holds.",
     why="Patch releases fix bugs, rarely ones that change numbers; no numpy result was seen to differ.",
     severity="warning",
+    policies={"bitwise": "error", "compatible": "info"},
     impact="compat",
+    source="Measured: none of 56 NumPy probes differs between CPython 3.9 and 3.11",
 )
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Yield a finding where X.Y agrees and X.Y.Z does not; an error under the policy `bitwise`."""
+    """Yield a finding where X.Y agrees and X.Y.Z does not."""
     base = case.lock.base
     interpreter = case.interpreter
     if base is None or interpreter is None or interpreter.feature != case.lock.python:
         return
-    severity: Severity = "error" if case.lock.policy == "bitwise" else "warning"
     if interpreter.version == interpreter.feature:
         yield RULE.finding(
             "python",
             expected=base.python,
             found=f"{interpreter.version}, patch release not found",
             nature="unknown",
-            severity="error" if severity == "error" else "info",
+            severity="error" if case.severity(RULE) == "error" else "info",
             fix=f"envlock build {case.lock.env}",
             rank=PYTHON_RANK,
         )
@@ -40,7 +41,7 @@ def check(case: Case) -> Iterator[Finding]:
             "python",
             expected=base.python,
             found=interpreter.version,
-            severity=severity,
+            severity=case.severity(RULE),
             fix=f"envlock build {case.lock.env}",
             rank=PYTHON_RANK,
         )

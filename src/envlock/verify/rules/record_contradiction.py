@@ -16,6 +16,7 @@ from envlock.verify.proof import Claim, Proof, original_digests
 RULE = Rule(
     id="record-contradiction",
     family="FILE",
+    needs="bytes",
     title="Every row of an installed RECORD is true.",
     why="Whatever reads RECORD next, an uninstall among them, acts on a forged or damaged list.",
     nature="integrity",
@@ -88,6 +89,8 @@ def _problem(proof: Proof, environment: Environment) -> str | None:
             if path in claim.launchers or path.endswith(".pyc"):
                 continue  # file-missing tells it, a missing cache is nothing
             return f"row {row.path!r} names no file"
+        if path in claim.launchers and proof.distribution.by_conda:
+            continue  # conda writes launchers itself, whatever RECORD says; launcher-altered judges their text
         algorithm, _, digest = row.hash.partition("=")
         if len(digest.rstrip("=")) != _LENGTHS.get(algorithm):
             return f"row {row.path!r} has the hash {row.hash!r}"
@@ -114,7 +117,7 @@ def _unlisted(proof: Proof, claim: Claim, environment: Environment) -> str | Non
     if proof.files > listed:
         return f"it lists {listed} of the wheel's {proof.files} files"
     for path in sorted(claim.launchers):
-        if path in environment.files and path not in claim.rows:
+        if path in environment.files and path not in claim.rows and not proof.distribution.by_conda:
             return f"it does not list {posixpath.basename(path)!r}"
     if f"{proof.distribution.folder}/RECORD" not in claim.rows:
         return "it does not list itself"

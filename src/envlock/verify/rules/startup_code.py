@@ -6,19 +6,30 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from envlock.formats.startup import (
+    DISTUTILS_PRECEDENCE,
+    added_paths,
+    executed,
+    hack_of,
+    is_easy_install,
+    is_editable,
+    is_loader,
+    is_namespace,
+)
 from envlock.model.finding import Finding, Rule, Severity
 from envlock.model.observation import Environment, File
 from envlock.verify.case import UNLOCKED_TOOLS, Case
+from envlock.verify.rules.module_shadowed import IMPORTABLE
 
 RULE = Rule(
     id="startup-code",
     family="FILE",
-    title="No .pth file, sitecustomize or usercustomize runs that neither the lock nor known tools bring.",
+    title="No .pth or .start file, sitecustomize or usercustomize runs that neither the lock nor known tools bring.",
     why="It runs before any program does and can replace any function of any package.",
     impact="security",
-    source="The site module; bullseye's own sitecustomize stands in the standard library and belongs to the base",
+    source="The site module; PEP 660; PEP 829; bullseye's own sitecustomize is in the standard library and the base's",
 )
-_CANDIDATE = re.compile(r"\.pth$|/(site|user)customize\b|/_virtualenv\.py$")
+_CANDIDATE = re.compile(r"\.(pth|start)$|/(site|user)customize\b|/_virtualenv\.py$|/_distutils_hack/[^/]+$")
 _CUSTOMIZE = ("sitecustomize", "usercustomize")
 _VIRTUALENV_PTH = b"import _virtualenv"
 _VIRTUALENV = frozenset(
@@ -33,12 +44,6 @@ _VIRTUALENV = frozenset(
         "0f20351ea7e90039c46d3fabdef991f28b1e3ff33eb13ee6f0d5cd21ea0e8b14",
         "bec6155ff7bfc88f8e79e481f27fd7ee0a3b40eeca9bfeb41f4c4b997b2f8100",
     }
-)
-_DISTUTILS = frozenset(
-    f"import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os.environ.get(var, '{default}') == 'local'; "
-    f"enabled and __import__('_distutils_hack'){call}; ".encode()
-    for default in ("local", "stdlib")
-    for call in ("", ".add_shim()")
 )
 
 
@@ -55,10 +60,14 @@ def check(case: Case) -> Iterator[Finding]:
         inside = path[len(site) + 1 :]
         if "/" not in inside and inside.endswith(".pth"):
             found, severity = _pth(case, path, file)
+        elif "/" not in inside and inside.endswith(".start"):
+            found, severity = _start(case, path, file)
         elif inside.split("/", 1)[0].split(".", 1)[0] in _CUSTOMIZE and "__pycache__" not in inside:
             found, severity = _customize(case, path)
         elif inside == "_virtualenv.py":
             found, severity = _virtualenv(case, environment, file)
+        elif inside.startswith("_distutils_hack/"):
+            found, severity = _distutils_hack(case, path, file, site)
         else:
             continue
         if found:
@@ -86,17 +95,71 @@ def _pth(case: Case, path: str, file: File) -> tuple[str, Severity]:
         return "", "info"  # proven with its package, or told by file-tampered
     if name == "_virtualenv.pth" and content.rstrip(b"\r\n") == _VIRTUALENV_PTH:
         return "", "info"
-    if name == "distutils-precedence.pth" and (content.rstrip(b"\r\n ") + b" " in _DISTUTILS):
+    if name == "distutils-precedence.pth" and (content.rstrip(b"\r\n ") + b" " in DISTUTILS_PRECEDENCE):
         return "", "info"
-    if owner and any(d.direct_url and d.direct_url.editable for d in case.installed.get(owner, [])):
-        return "", "info"  # how the user's own editable project is imported
-    runs = [line for line in content.splitlines() if line.startswith((b"import ", b"import\t"))]
+    editable = any(d.direct_url and d.direct_url.editable for d in case.installed.get(owner, []))
+    runs = [line for line in executed(content) if not _is_known(case, path, line, editable=editable)]
     if file.problem or runs:
-        what = file.problem or f"runs {runs[0][:80].decode('utf-8', 'replace')!a}"
+        what = file.problem or f"runs {runs[0][:80]!a}"
+        if editable and not file.problem and all(map(is_loader, runs)):
+            return f"{what}, the loader of the editable project {owner}", "warning"
+        if editable:
+            return f"{what}, which no known build backend writes (editable {owner})", "error"
         return (f"{what} (package {owner}, not locked)", "warning") if owner else (what, "error")
-    if owner in UNLOCKED_TOOLS or not content.strip():
+    added = [line for line in added_paths(content) if line not in _linked(case)]
+    if editable or owner in UNLOCKED_TOOLS or not added:
         return "", "info"
-    return f"adds {content.strip().splitlines()[0][:80].decode('utf-8', 'replace')!a} to sys.path", "warning"
+    return f"adds {added[0][:80]!a} to sys.path", "warning"
+
+
+def _start(case: Case, path: str, file: File) -> tuple[str, Severity]:
+    """Judge a .start file (PEP 829): Python 3.15 and newer call what it names."""
+    owner = _owner(case, path)
+    lines = [line.strip() for line in (file.content or b"").decode("utf-8-sig", "replace").splitlines()]
+    called = [line for line in lines if line and not line.startswith("#")]
+    if owner in case.locked or not (called or file.problem):
+        return "", "info"
+    what = file.problem or f"calls {called[0][:80]!a}"
+    return (f"{what} (package {owner}, not locked)", "warning") if owner else (what, "error")
+
+
+def _is_known(case: Case, path: str, line: str, *, editable: bool) -> bool:
+    """Tell whether an executed line is one that installers write."""
+    files = case.environment.files if case.environment else {}
+    folder, name = posixpath.split(path)
+
+    def module(imported: str) -> bytes | None:
+        file = files.get(f"{folder}/{imported}.py")
+        return file.content if file is not None else None
+
+    if is_namespace(line) or (name == "easy-install.pth" and is_easy_install(line)):
+        return True
+    return editable and is_editable(line, module)
+
+
+def _linked(case: Case) -> frozenset[str]:
+    """Return the folders of projects that setuptools installed for development: easy-install.pth names them again."""
+    files = case.environment.files if case.environment else {}
+    links = (file.content for path, file in files.items() if path.endswith(".egg-link") and file.content)
+    return frozenset(content.split(b"\n", 1)[0].strip().decode("utf-8", "replace") for content in links)
+
+
+def _distutils_hack(case: Case, path: str, file: File, site: str) -> tuple[str, Severity]:
+    """Judge what setuptools runs at every start, where the lock does not."""
+    environment = case.environment
+    owner = case.owners.get(path)
+    if environment is None or (owner is not None and owner.name in case.locked):
+        return "", "info"
+    if owner is None or owner.name != "setuptools":
+        runs = f"{site}/distutils-precedence.pth" in environment.files and path.endswith(IMPORTABLE)
+        return ("runs at every start, and is no part of setuptools" if runs else ""), "error"
+    if not environment.hashed or not path.endswith(".py"):
+        return "", "info"
+    row = case.claims[owner.folder].rows.get(path)
+    known = hack_of(owner.version, posixpath.basename(path)) or (row.sha256 if row is not None else None)
+    if file.sha256 and file.sha256 == known:
+        return "", "info"
+    return f"runs at every start, and is not what setuptools {owner.version} holds", "error"
 
 
 def _customize(case: Case, path: str) -> tuple[str, Severity]:

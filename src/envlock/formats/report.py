@@ -1,0 +1,191 @@
+"""Reads and writes reports: canonical JSON with its own digest, a line for each distribution."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+from envlock.errors import UsageError
+from envlock.model import records
+from envlock.model.report import SCHEMA, Report
+from envlock.model.unknown import Unknown
+
+_Record = TypeVar("_Record", bound=msgspec.Struct)
+_LARGEST = 1 << 24
+"""A report of 1,000 distributions has 300 kB."""
+
+
+def report_bytes(report: Report) -> bytes:
+    """Return the one text of a report: UTF-8, LF, sorted keys.
+
+    ``digest`` is the sha256 of all else as JSON with sorted keys and no spaces: an edit by accident shows, which is no
+    protection against one on purpose.
+    """
+    document = {"schema": SCHEMA, **_plain(report)}
+    document["digest"] = _digest(document)
+    lines = []
+    for key, value in sorted(document.items()):
+        if isinstance(value, list) and value:
+            rows = ",\n".join("    " + _line(row) for row in value)
+            lines.append(f"  {_line(key)}: [\n{rows}\n  ]")
+        else:
+            lines.append(f"  {_line(key)}: {_line(value)}")
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def read_report(path: Path) -> Report:
+    """Read a report; UsageError (`no-report`, `not-a-report`, `newer-report`, `damaged-report`) where it is none."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(
+            "no-report",
+            f"The report cannot be read: {error.strerror}.",
+            where=str(path),
+            hint="Make one: envlock report -o FILE",
+        ) from None
+    return parse_report(raw, str(path))
+
+
+def parse_report(raw: bytes, where: str) -> Report:
+    """Return the report that some bytes are; `where` is told in errors, which are those of `read_report`."""
+    document = _document(raw, where)
+    schema = document.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise UsageError(
+            "newer-report",
+            "This is a report of a newer envlock.",
+            where=where,
+            expected=f"schema {SCHEMA}",
+            found=f"schema {schema}",
+            hint="Upgrade envlock here, or make the report again with this version.",
+        )
+    if schema != SCHEMA or isinstance(schema, bool) or "distributions" not in document:
+        raise _no_report(where, _kind_of(document))
+    stated = document.pop("digest", None)
+    found = _digest(document)
+    if stated != found:
+        raise UsageError(
+            "damaged-report",
+            "The report is not as envlock wrote it: something in it was changed or lost.",
+            where=where,
+            expected=f"digest {stated}" if isinstance(stated, str) else "a digest",
+            found=f"digest {found}",
+            hint="Have it sent again, as a file, or made again: envlock report -o FILE",
+        )
+    try:
+        return _record(document, Report)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise UsageError(
+            "damaged-report",
+            "The report holds something else than reports do.",
+            where=where,
+            expected="docs/schemas/report-v1.json",
+            found=str(error),
+            hint="Make it again: envlock report -o FILE",
+        ) from None
+
+
+def _document(raw: bytes, where: str) -> dict[str, Any]:
+    if len(raw) > _LARGEST:
+        raise _no_report(where, "a file of more than 16 MiB")
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UsageError(
+            "not-a-report",
+            "The report was written as UTF-16, most likely by a shell that changes what is redirected.",
+            where=where,
+            expected="UTF-8",
+            hint="Let envlock write the file: envlock report -o FILE",
+        )
+    try:
+        document = records.from_json(raw.removeprefix(b"\xef\xbb\xbf"), object)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise _no_report(where, "no JSON" if raw.strip() else "an empty file") from None
+    if not isinstance(document, dict):
+        raise _no_report(where, f"JSON of another kind ({type(document).__name__})")
+    return document
+
+
+def _no_report(where: str, found: str) -> UsageError:
+    return UsageError(
+        "not-a-report",
+        "This is no report of envlock.",
+        where=where,
+        expected="what `envlock report -o FILE` wrote",
+        found=found,
+        hint="Make one on the machine in question: envlock report -o FILE",
+    )
+
+
+def _kind_of(document: Mapping[str, Any]) -> str:
+    """Say what a JSON object is, where somebody took another output of envlock for a report."""
+    if "verdict" in document:
+        return "a verdict of `envlock verify --json`"
+    if "disagreements" in document:
+        return "a comparison of `envlock compare --json`"
+    schema = document.get("schema")
+    return f"schema {json.dumps(schema)[:40]}" if "distributions" in document else "another JSON object"
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(msgspec.json.encode(document, order="sorted")).hexdigest()
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: what is unknown under a key of that name, what is as usual left out."""
+    if isinstance(value, Unknown):
+        return {"unknown": value.reason} | ({"hint": value.hint} if value.hint else {})
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        shown = ((field, getattr(value, field.name)) for field in fields)
+        return {f.encode_name: _plain(each) for f, each in shown if f.required or each != _default(f)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+
+
+def _record(raw: Any, kind: type[_Record]) -> _Record:
+    """Return a record of which single fields may be unknown; raises ``msgspec.ValidationError``."""
+    if not isinstance(raw, dict):
+        raise msgspec.ValidationError(f"{kind.__name__} is not an object")
+    values = {}
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name in raw:
+            values[field.name] = _value(raw[field.encode_name], field.type, field.encode_name)
+        elif field.required:
+            raise msgspec.ValidationError(f"{kind.__name__} has no `{field.encode_name}`")
+    return kind(**values)
+
+
+def _value(raw: Any, kind: Any, name: str) -> Any:
+    options = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else ()
+    try:
+        if Unknown not in options:
+            return records.convert(raw, kind)
+        if isinstance(raw, dict) and "unknown" in raw:
+            return Unknown(reason=records.convert(raw["unknown"], str), hint=records.convert(raw.get("hint", ""), str))
+        if raw is None and types.NoneType in options:
+            return None
+        inner = next((each for each in options if each not in (Unknown, types.NoneType)), Unknown)
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            return _record(raw, inner)
+        return records.convert(raw, inner)
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(f"{name}: {error}") from None

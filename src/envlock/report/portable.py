@@ -1,0 +1,39 @@
+"""A verdict as it may leave this machine: folders of whoever made it tell who they are, and its readers nothing."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec.structs import replace
+
+from envlock.model.finding import Finding, Verdict
+
+_SYSTEM = r"(?!(?:usr|opt|lib\w*|s?bin|etc|dev|proc|sys)/)"
+"""Folders that every machine has."""
+_FOLDERS = re.compile(
+    rf"""(?<=')/{_SYSTEM}[^'/]+/(?:[^'/]+/)*        # a path in quotes may hold blanks
+    | (?:(?<![\w./])|(?<=file://))/{_SYSTEM}(?:[^\s/'"]+/)+
+    | (?<!\w)[A-Za-z]:\\(?:[^\s\\'"]+\\)*
+    """,
+    re.VERBOSE,
+)
+
+
+def portable(verdict: Verdict) -> Verdict:
+    """Return the verdict without folders of this machine: `…/name` stands for an absolute path.
+
+    Paths of an image are of no machine, and stay.
+    """
+    target = without_folders(verdict.summary.target)
+    findings = verdict.findings if verdict.summary.image else tuple(_portable(each) for each in verdict.findings)
+    return replace(verdict, summary=replace(verdict.summary, target=target), findings=findings)
+
+
+def without_folders(text: str) -> str:
+    """Return text in which each absolute path, folders of the operating system apart, is cut to its last part."""
+    return _FOLDERS.sub("…/", text)
+
+
+def _portable(finding: Finding) -> Finding:
+    told = ("subject", "expected", "found", "why", "fix", "path")
+    return replace(finding, **{name: without_folders(getattr(finding, name)) for name in told})
