@@ -19,7 +19,7 @@ from envlock.formats.oci import canonical_json
 from envlock.formats.pylock import parse_lock, read_lock, write_lock
 from envlock.image.layout import write_layout
 from envlock.model.artifact import Deb
-from envlock.model.lock import ImageConfig, Settings
+from envlock.model.lock import ImageConfig
 from envlock.operations.build import build
 from tests.integration.bench import Bench
 from tests.integration.drift import UNSEEN, Drift, drift
@@ -143,7 +143,7 @@ def _of_an_older_lock(bench: Bench) -> None:
     """The lock has moved on, and nobody has built its image."""
     Documents(bench)
     read = read_lock(bench.lock).lock
-    bench.write(bench.lock, write_lock(replace(read, settings=Settings(threads=1))))
+    bench.write(bench.lock, write_lock(replace(read, as_of="2021-05-15T00:00:00Z")))
 
 
 def _tag_moved(bench: Bench) -> None:
@@ -268,30 +268,34 @@ def _tampered_and_unrecorded(bench: Bench) -> None:
     (bench.folder / "lockfiles/envlock.sum").unlink()
 
 
-row = partial(drift, "Images")
+_UNLOCKED = ("image-unlocked", 3)
+_BESIDE = ("image-digest", "image-layers", "image-lock", "image-label", "layer-unproven", "target-unknown")
+"""What follows from any change: envlock.sum knows no such image, and what cannot be read cannot be looked at."""
+row = partial(drift, "Images", beside=_BESIDE)
 IMAGES: tuple[Drift, ...] = (
     row("the image of an older lock", _of_an_older_lock, "image-lock", 1),
     row("a tag moved to another lock's image", _tag_moved, "image-tag", 4),
     row("the label edited", _changed(_label), "image-label", 4),
     row("a variable added", _changed(_variable), "image-digest", 4),
-    row("PYTHONPATH added", _changed(_variable_of_code), "image-digest", 4),
+    row("PYTHONPATH added", _changed(_variable_of_code), "python-path", 4),
     row("another entry point", _changed(_entrypoint), "image-digest", 4),
     row("another user", _changed(_user), "image-digest", 4),
-    row("another architecture by name", _changed(_architecture), "python-platform", 1),
-    row("a layer more", _changed(_extra_layer), "image-layers", 4),
-    row("a layer over a module", _changed(_layer_over_a_module), "image-layers", 4),
-    row("a layer with a sitecustomize.py", _changed(_layer_of_startup_code), "image-layers", 4),
+    row("another architecture by name", _changed(_architecture), "python-platform", 4),
+    row("a layer more", _changed(_extra_layer), "layer-unproven", 3, quick=_UNLOCKED),
+    row("a layer over a module", _changed(_layer_over_a_module), "file-tampered", 4, quick=_UNLOCKED),
+    row("a layer with a sitecustomize.py", _changed(_layer_of_startup_code), "startup-code", 1, quick=_UNLOCKED),
     row("a wheel's layer replaced", _changed(_layer_replaced), "image-layers", 4),
     row("another lock in its layer", _changed(_lock_replaced), "image-lock", 4),
-    row("the layer of the lock removed", _changed(_lock_removed), "image-unlocked", 3),
+    row("the layer of the lock removed", _changed(_lock_removed), "layer-unproven", 3, quick=_UNLOCKED),
     row("two layers swapped", _changed(_layers_swapped), "image-layers", 4),
     row("the history edited", _changed(_history), "image-digest", 4),
     row("a diff ID edited", _changed(_diff_id), "image-digest", 4),
     row("a byte of a layer flipped", _blob(_a_wheel, _flip), "image-bytes", 4, quick=UNSEEN),
     row("a layer cut off", _blob(_a_wheel, lambda data: data[:-9]), "image-bytes", 4),
     row("a layer missing", _blob(_a_wheel, None), "image-bytes", 3),
-    row("the configuration edited under its digest", _blob(_the_config, _flip), "image-bytes", 4),
+    row("the configuration edited under its digest", _blob(_the_config, _flip), "image-bytes", 4,
+        beside=(*_BESIDE, "image-unlocked")),
     row("no envlock.sum", _no_sums, "layer-unproven", 3, quick=("image-unrecorded", 3)),
     row("envlock.sum knows another image", _other_sums, "image-digest", 4),
-    row("a module replaced, no envlock.sum", _tampered_and_unrecorded, "file-tampered", 4),
+    row("a module replaced, no envlock.sum", _tampered_and_unrecorded, "file-tampered", 4, quick=_UNLOCKED),
 )  # fmt: skip

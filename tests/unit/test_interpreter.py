@@ -7,6 +7,7 @@ import os
 import py_compile
 import subprocess
 import sys
+import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -99,6 +100,36 @@ def test_hanging_interpreter(fake: Path) -> None:
     with pytest.raises(UnverifiableError) as raised:
         TargetPython().ask(fake, b"", timeout=0.2)
     assert raised.value.reference == "interpreter-hangs"
+
+
+def test_interpreter_that_floods(fake: Path) -> None:
+    """Output is limited, whether the program ever ends or not."""
+    fake.write_text("#!/bin/sh\nexec cat /dev/zero\n")
+    with pytest.raises(UnverifiableError) as raised:
+        TargetPython().ask(fake, b"")
+    assert raised.value.reference == "interpreter-floods"
+
+
+@pytest.mark.parametrize("ending", ["echo answer", "exec sleep 60"], ids=["answers", "hangs"])
+def test_what_an_interpreter_starts_ends_with_it(fake: Path, tmp_path: Path, ending: str) -> None:
+    """A child that it leaves behind neither keeps envlock waiting nor lives on."""
+    fake.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/child\n{ending}\n")
+    if ending == "echo answer":
+        assert TargetPython().ask(fake, b"") == b"answer\n"
+    else:
+        with pytest.raises(UnverifiableError):
+            TargetPython().ask(fake, b"", timeout=0.5)
+    child = int((tmp_path / "child").read_text())
+    for _ in range(200):
+        try:
+            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            break
+        if state == "Z":
+            break  # nobody has taken its status yet
+        time.sleep(0.01)
+    else:
+        pytest.fail("it is still running")
 
 
 def test_failing_interpreter(fake: Path, tmp_path: Path) -> None:

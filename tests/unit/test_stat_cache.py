@@ -124,7 +124,6 @@ def test_bytes_name_no_path() -> None:
     assert b"secret" not in cache.dump()
 
 
-
 def test_unused_rows_go() -> None:
     """What a look did not meet any more is not kept for the next one."""
     cache = StatCache()

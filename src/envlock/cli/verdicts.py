@@ -63,7 +63,7 @@ class Printer:
             lock=lines,
             style=style_of(self._ctx) if watched else plain,
             width=width() if watched else 100,
-            everything=self._everything or not watched,
+            everything=self._everything or (not watched and form != "markdown"),  # it is a comment's, which has a limit
         )
 
 

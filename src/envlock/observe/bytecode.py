@@ -53,7 +53,7 @@ def compare_bytecode(
     except UnverifiableError as error:
         return Unknown(reason=error.what, hint=error.hint)
     for pair in pairs:
-        # The interpreter has read both files itself: this is theirs only if nobody wrote to them since they were hashed.
+        # The interpreter has read both files itself: this holds for what was hashed if nobody wrote to them since.
         if all(cache.knows(path) and _is_as_hashed(path, files[path]) for path in pair):
             cache.learn_verdict(questions[pair[0]], verdicts[pair[0]])
     return verdicts

@@ -15,7 +15,7 @@ from envlock.model import records
 from envlock.model.edges import TargetInterpreter
 from envlock.model.observation import Interpreter, Unknown
 from envlock.observe.conda import read_conda_packages
-from envlock.observe.interpreter import Program, contradictions, look_at, settings_of, standard_library
+from envlock.observe.interpreter import Program, contradictions, look_at, settings_of, standard_library, versions_of
 
 _ANSWER_LIMIT = 1 << 20
 
@@ -87,7 +87,12 @@ def describe(python: Path, interpreter: TargetInterpreter) -> Description:
 
 
 def _asked(program: Program, interpreter: TargetInterpreter) -> Description:
-    answer = _ask(program.path, interpreter)
+    try:
+        answer = _ask(program.path, interpreter)
+    except UnverifiableError as error:
+        if error.reference == "interpreter-failed" and (held := versions_of(program)):
+            error.found = f"{error.found}; by its bytes it is Python {held}".lstrip("; ")
+        raise
     if program.format.kind == "script":
         # A shim, such as pyenv's: what it starts is the target, and has to say the same without it.
         claimed, program = answer, look_at(Path(answer.executable))

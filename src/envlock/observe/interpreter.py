@@ -124,6 +124,11 @@ def contradictions(program: Program, version: str, implementation: str, stdlib: 
     return tuple(found)
 
 
+def versions_of(program: Program) -> str:
+    """Return the versions of Python that a program holds, for a message; empty where it holds none."""
+    return ", ".join(sorted(_held_versions(program, "none") or ()))
+
+
 def standard_library(program: Program, feature: str) -> Path | None:
     """Return the folder of the standard library that belongs to a program; None where there is none to be seen."""
     base = program.real.parent.parent

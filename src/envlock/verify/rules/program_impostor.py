@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator
 
@@ -56,9 +55,8 @@ def _strange_pips(case: Case, environment: Environment) -> Iterator[tuple[str, s
     scripts = environment.layout.scripts
     if f"{environment.layout.prefix}/pyvenv.cfg" not in environment.files:
         return
-    for path in sorted(case.unclaimed):
-        folder, name = posixpath.split(path)
-        if folder != scripts or not _PIP.fullmatch(name):
+    for path in sorted(path for path in case.unclaimed if path.startswith(f"{scripts}/")):
+        if not _PIP.fullmatch(path[len(scripts) + 1 :]):
             continue
         if "pip" not in case.installed:
             yield path, "pip is not installed"
