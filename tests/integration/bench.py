@@ -216,8 +216,8 @@ class Bench:
         if self.before:
             return invoke_for_real(*words, folder=self.folder, variables=self._variables(), before=self.before)
         with contextlib.ExitStack() as stack:
-            if self.machine is not None:
-                stack.enter_context(mock.patch("envlock.adapters.machine.observe_machine", lambda: self.machine))
+            if (machine := self.machine) is not None:
+                stack.enter_context(mock.patch("envlock.adapters.machine.observe_machine", return_value=machine))
             return invoke(*words, folder=self.folder, variables=self._variables())
 
     def _variables(self) -> dict[str, str]:

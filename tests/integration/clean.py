@@ -13,9 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from envlock.model.machine import Machine
 from tests.integration.bench import clean_variables, uv
 from tests.integration.programs import python_of
 from tests.integration.project import Project
+from tests.unit.machines import replay
 from tests.unit.wheels import make_wheel
 
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -46,6 +48,8 @@ class Place:
         self.variables: dict[str, str] = {}
         self.without: tuple[str, ...] = ()
         """Variables that are not set."""
+        self.machine: Machine | None = None
+        """A recorded one."""
         self.before: tuple[str, ...] = ()
         """Words before the command: it then runs as a process of its own."""
 
@@ -98,7 +102,7 @@ class Clean(msgspec.Struct, frozen=True, kw_only=True):
     """Rules that may tell something, short of an error; none where nothing may be said."""
 
 
-def _virtualenv(place: Place, release: str, *options: str) -> None:
+def _virtualenv(place: Place, release: str, options: tuple[str, ...] = ()) -> None:
     uv("tool", "run", "--python", python_of("3.11"), "--from", f"virtualenv=={release}", "virtualenv", "--quiet",
        *options, place.venv)  # fmt: skip
     place.fill()
@@ -275,7 +279,11 @@ def _own_layout(place: Place) -> None:
     place.add(make_wheel(place.folder, "notebook_kernel", "1.0", {data: b"{}"}))
 
 
-LAPTOP = "laptop"
+def _on_machine(place: Place, name: str, **variables: str) -> None:
+    _variables(place, **variables)
+    place.machine = replay(name)
+
+
 RUNNER = {
     "CI": "true",
     "GITHUB_ACTIONS": "true",
@@ -304,17 +312,17 @@ ENVIRONMENTS = (
     row("envlock sync", _synced),
     row("uv pip sync of the lock", partial(_synced_by, tool="uv")),
     row("pip install -r of the exported requirements", partial(_synced_by, tool="pip")),
-    *(row(f"virtualenv {v}", lambda place, v=v: _virtualenv(place, v))
+    *(row(f"virtualenv {v}", partial(_virtualenv, release=v))
       for v in ("20.13.0", "20.17.1", "20.26.6", "20.31.2")),
-    row("virtualenv that copies", lambda place: _virtualenv(place, "20.26.6", "--copies", "--no-seed")),
+    row("virtualenv that copies", partial(_virtualenv, release="20.26.6", options=("--copies", "--no-seed"))),
     row("venv with its own pip", _with_pip_inside),
     row("venv that copies", lambda place: place.by_pip("--copies")),
     row("venv with --system-site-packages", _system_packages, notes=_EXTRA),
     row("a prefix as conda's, filled by pip", _conda),
-    *(row(f"uv --link-mode {mode}", lambda place, mode=mode: place.by_uv(install=("--link-mode", mode)))
+    *(row(f"uv --link-mode {mode}", partial(Place.by_uv, install=("--link-mode", mode)))
       for mode in ("copy", "hardlink", "symlink")),
     row("uv --relocatable", lambda place: place.by_uv("--relocatable")),
-    row("uv --compile-bytecode", lambda place: place.by_uv(install=("--compile-bytecode",))),
+    row("uv --compile-bytecode", partial(Place.by_uv, install=("--compile-bytecode",))),
     *(row(f"the user's editable project: {backend}", partial(_project, backend=backend))
       for backend in _BACKENDS),
     row("the user's editable project without src: setuptools", partial(_project, backend="setuptools", layout="churn")),
@@ -347,4 +355,12 @@ ENVIRONMENTS = (
     row("a plain shell, no thread variables", lambda place: _variables(place)),
     row("GitHub's runner", lambda place: _variables(place, **RUNNER)),
     row("what an interrupted pip leaves", _leftovers),
+    row("a lock for an A100 and 8 threads: on an A100", lambda place: _on_machine(place, "a100"), env="gpu"),
+    row("a lock for an A100 and 8 threads: on a laptop", lambda place: _on_machine(place, "ryzen-laptop"), env="gpu",
+        notes=("hardware-class",)),
+    row("a lock for an A100 and 8 threads: on GitHub's runner, 4 CPUs",
+        lambda place: _on_machine(place, "k10", **RUNNER),
+        env="gpu", notes=("hardware-class",)),
+    row("a lock for an A100 and 8 threads: in a container", lambda place: _on_machine(place, "container"), env="gpu",
+        notes=("hardware-class",)),
 )  # fmt: skip

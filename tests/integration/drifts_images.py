@@ -87,7 +87,8 @@ class Documents:
 
     def path(self, descriptor: Document) -> Path:
         """Where a blob is."""
-        return self.root / "blobs/sha256" / descriptor["digest"].removeprefix("sha256:")
+        digest: str = descriptor["digest"]
+        return self.root / "blobs/sha256" / digest.removeprefix("sha256:")
 
     def read(self, descriptor: Document) -> Document:
         found: Document = json.loads(self.path(descriptor).read_bytes())
@@ -284,12 +285,13 @@ IMAGES: tuple[Drift, ...] = (
     row("a layer more", _changed(_extra_layer), "layer-unproven", 3, quick=_UNLOCKED),
     row("a layer over a module", _changed(_layer_over_a_module), "file-tampered", 4, quick=_UNLOCKED),
     row("a layer with a sitecustomize.py", _changed(_layer_of_startup_code), "startup-code", 1, quick=_UNLOCKED),
-    row("a wheel's layer replaced", _changed(_layer_replaced), "image-layers", 4),
+    row("a wheel's layer replaced", _changed(_layer_replaced), "image-layers", 4,
+        beside=(*_BESIDE, "package-missing", "file-unrecorded")),
     row("another lock in its layer", _changed(_lock_replaced), "image-lock", 4),
     row("the layer of the lock removed", _changed(_lock_removed), "layer-unproven", 3, quick=_UNLOCKED),
     row("two layers swapped", _changed(_layers_swapped), "image-layers", 4),
     row("the history edited", _changed(_history), "image-digest", 4),
-    row("a diff ID edited", _changed(_diff_id), "image-digest", 4),
+    row("a diff ID edited", _changed(_diff_id), "image-digest", 4, beside=(*_BESIDE, "image-bytes")),
     row("a byte of a layer flipped", _blob(_a_wheel, _flip), "image-bytes", 4, quick=UNSEEN),
     row("a layer cut off", _blob(_a_wheel, lambda data: data[:-9]), "image-bytes", 4),
     row("a layer missing", _blob(_a_wheel, None), "image-bytes", 3),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -18,12 +20,24 @@ python = "{version}"
 dependencies = ["jmespath==0.10.0", "tqdm==4.64.0", "markupsafe"]
 as-of = "2025-01-01"
 """
+GPU = """
+[env.gpu]
+python = "3.11"
+dependencies = ["jmespath==0.10.0", "tqdm==4.64.0", "markupsafe"]
+as-of = "2025-01-01"
+hardware = ["a100"]
+cuda = "base"
+settings = { threads = 8 }
+
+[hardware.a100]
+accelerator = { kind = "nvidia", models = ["A100"], driver = ">=450" }
+"""
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A lock for each Python."""
-    text = "".join(ONE.format(version=version, short=version.replace(".", "")) for version in PYTHONS)
+    text = "".join(ONE.format(version=version, short=version.replace(".", "")) for version in PYTHONS) + GPU
     project = Project(tmp_path_factory.mktemp("clean") / "project", text, cache=tmp_path_factory.mktemp("cache"))
     project.ok("lock")
     return project
@@ -48,7 +62,11 @@ def verify(place: Place, clean: Clean, mode: str) -> Seen:
     words = (clean.env, "--python", place.target or str(place.venv), mode)
     if place.before:
         return invoke_for_real(*words, folder=place.project.folder, variables=variables, before=place.before)
-    return invoke(*words, folder=place.project.folder, variables=variables)
+    with contextlib.ExitStack() as stack:
+        if place.machine is not None:
+            observed = mock.patch("envlock.adapters.machine.observe_machine", return_value=place.machine)
+            stack.enter_context(observed)
+        return invoke(*words, folder=place.project.folder, variables=variables)
 
 
 @pytest.mark.parametrize("clean", ENVIRONMENTS, ids=lambda clean: clean.name)

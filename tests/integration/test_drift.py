@@ -8,16 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.bench import Bench
+from tests.integration.clean import ENVIRONMENTS
 from tests.integration.drift import Drift, Kind, drift
-from tests.integration.drifts_files import FILES
-from tests.integration.drifts_hardware import HARDWARE
-from tests.integration.drifts_images import IMAGES, image_project
-from tests.integration.drifts_interpreter import INTERPRETERS
-from tests.integration.drifts_lock import LOCKS
-from tests.integration.drifts_packages import PACKAGES
+from tests.integration.drift_matrix import DRIFTS, PAGE, page
+from tests.integration.drifts_images import image_project
 from tests.integration.drifts_settings import MANIFEST as NUMBERS
 from tests.integration.drifts_settings import PACKAGES as NAMED
-from tests.integration.drifts_settings import SETTINGS
 from tests.integration.project import Project
 from tests.unit.machines import replay
 from tests.unit.wheels import make_wheel
@@ -31,7 +27,6 @@ frameworks = { markupsafe = "==2.1.5" }
 dependencies = ["jmespath==0.10.0", "tqdm==4.64.0"]
 as-of = "2025-01-01"
 """
-DRIFTS: tuple[Drift, ...] = (*PACKAGES, *FILES, *INTERPRETERS, *SETTINGS, *HARDWARE, *LOCKS, *IMAGES)
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +80,10 @@ def test_drift(benches: Callable[[Drift], Bench], one: Drift) -> None:
         assert seen.code == code, f"{mode}: {seen}"
         assert rule in (*seen.rules, seen.error, ""), f"{mode}: {seen}"
         assert set(seen.rules) <= {rule, *one.beside}, f"{mode}: {seen}"
+
+
+def test_the_page_is_the_table() -> None:
+    """docs/drift-matrix.md says what these tests show; there are enough of them, and no two of one name."""
+    assert PAGE.read_text("utf-8") == page(), "write it again: python -m tests.integration.drift_matrix"
+    assert len({one.name for one in DRIFTS}) == len(DRIFTS) >= 60
+    assert len({each.name for each in ENVIRONMENTS}) == len(ENVIRONMENTS) >= 50

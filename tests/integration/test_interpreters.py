@@ -18,7 +18,7 @@ from envlock.observe.description import describe
 def installed() -> list[Path]:
     """Return a CPython of each feature version that is there: pyenv's, or one of PATH that runs."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = {}
+    found: dict[int, Path] = {}
     for minor in range(6, 16):
         on_path = shutil.which(f"python3.{minor}")
         for path in (*sorted(pyenv.glob(f"3.{minor}.*/bin/python3.{minor}")), Path(on_path or os.devnull)):
@@ -39,6 +39,7 @@ def test_every_python_describes_itself_and_compares_bytecode(python: Path, tmp_p
     copied = describe(tmp_path / "venv/bin/python", TargetPython())
     assert isinstance(copied.about, Interpreter)
     assert (copied.about.contradictions, copied.answer.sites[0]) == ((), str(site))
+    assert copied.stdlib == found.stdlib
     (site / "module.py").write_text("def f(x, *y, z=frozenset({1.0, -0.0})):\n    return [x in z for x in y]\n")
     subprocess.run([copied.python, "-I", "-m", "compileall", "-q", site], check=True)
     (pyc,) = site.glob("__pycache__/*.pyc")

@@ -47,10 +47,8 @@ class FakeEngine:
 
     def __init__(self, image: EngineImage, **container: Any) -> None:
         self.held = image
-        self.made = EngineContainer(
-            **{"container_id": "c" * 64, "image_id": image.image_id, "running": True, "variables": VARIABLES}
-            | container
-        )
+        plain = EngineContainer(container_id="c" * 64, image_id=image.image_id, running=True, variables=VARIABLES)
+        self.made = msgspec.structs.replace(plain, **container)
         self.archive = b""
         self.files = b""
 

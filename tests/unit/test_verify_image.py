@@ -291,6 +291,26 @@ def test_layer_over_the_packages(
     assert (verdict.exit_code, rule in rules_of(verdict)) == (code, True)
 
 
+def test_files_behind_a_link_of_a_lower_layer(tmp_path: Path, wheel: Path, installed: Layer) -> None:
+    """Engines unpack them differently, so that nobody can say what a container sees; elsewhere nobody minds."""
+    base: Layer = {"usr/bin/python3.11": b"\x7fELF", "venv": "opt/venv", "lib": "usr/lib"}
+    site = "lib/python3.11/site-packages"
+    for path, found in ((f"venv/{site}/more.py", True), ("lib/x86_64/libx.so", False)):
+        image = Image(tmp_path / path.partition("/")[0], [base, installed, {path: b""}])
+        verdict = verify(lock_of([wheel]), image, full=True)
+        assert ("layer-unclear" in rules_of(verdict)) is found
+
+
+def test_a_layer_that_was_compressed_again_is_known_by_its_archive(
+    tmp_path: Path, wheel: Path, installed: Layer
+) -> None:
+    """As `docker push` does it: --full reads the archive, which envlock.sum has by its diff ID."""
+    image = Image(tmp_path / "out", [installed])
+    sums = f"layer {'0' * 64} sha256:{'1' * 64} {layer_blob(installed)[1]} 1\n"
+    verdict = verify(lock_of([wheel]), image, sums=sums, full=True)
+    assert finding_of(verdict, "layer-unproven").found.endswith("; 0 of 1 layers are unknown too")
+
+
 def test_blob_that_is_not_its_digest(tmp_path: Path, wheel: Path, installed: Layer) -> None:
     """A changed layer is seen by --full, a missing or shortened one at once."""
     lock = lock_of([wheel])

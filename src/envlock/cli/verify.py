@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     "--report", type=click.Path(path_type=Path), metavar="FILE", help="What `envlock report` wrote elsewhere."
 )
 @click.option("--full/--quick", default=False, help="Every byte of every file, or metadata and sizes (default).")
+@click.option("--rehash", is_flag=True, help="Read files again that an earlier verification has hashed.")
 @click.option("--recompile", is_flag=True, help="With --image and --full: compile every module again and compare.")
 @click.option("--on", "on", metavar="CLASS", default="", help="The hardware class of the lock that this must be.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
@@ -60,6 +61,7 @@ def command(
     image: str | None,
     report: Path | None,
     full: bool,
+    rehash: bool,
     recompile: bool,
     on: str,
     strict: bool,
@@ -111,7 +113,7 @@ def command(
         verdict = _of_report(ctx, manifest, lock_file, report, terms)
     else:
         target = python or _default_target(manifest.venv_path(name))
-        judge = _of_environment(ctx, manifest, lock_file, target, terms)
+        judge = _of_environment(ctx, manifest, lock_file, target, terms, rehash=rehash)
         verdict = judge()
         if fix and verdict.exit_code:
             from envlock.cli.fix import mended
@@ -124,7 +126,7 @@ def command(
 
 
 def _of_environment(
-    ctx: click.Context, manifest: Manifest, lock_file: LockFile, target: Path, terms: Terms
+    ctx: click.Context, manifest: Manifest, lock_file: LockFile, target: Path, terms: Terms, *, rehash: bool
 ) -> Callable[[], Verdict]:
     """Return what judges a venv or an interpreter, as often as it is asked."""
     from envlock.adapters.cache import Cache
@@ -149,7 +151,7 @@ def _of_environment(
         interpreter=TargetPython(),
         machine=observe_machine,
         variables=variables,
-        memory=CacheMemory(Cache().root),
+        memory=None if rehash else CacheMemory(Cache().root),
     )
     return lambda: verify_environment(
         lock_file,

@@ -8,27 +8,20 @@ version (`PY_VERSION`, in it or in its libpython). A Python that is asked may an
 from __future__ import annotations
 
 import filecmp
-import mmap
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from envlock.errors import UnverifiableError
-from envlock.formats.elf import read_elf
 from envlock.formats.executable import HEAD, Executable, recognise
+from envlock.observe.held_versions import VERSION, held_versions
 
 _CONFIG_LIMIT = 1 << 16
 _AGAIN = "Make the environment again: envlock sync"
-_NUMBER = rb"(?:2\.7|3\.[1-9][0-9]?)\.[0-9]{1,2}(?:(?:a|b|rc)[0-9]+)?"
-_VERSION = re.compile(rb"(?<![0-9.])(" + _NUMBER + rb")\+?\0")
-"""A string of C, or the end of one: linkers let PY_VERSION share the bytes of a path that ends in it."""
-_LIBRARY = re.compile(r"libpython[23][\d.]*[dmut]*\.(so[\d.]*|dylib)|python[23]\d+t?\.dll|Python")
-
-
 _PYTHON_NAME = re.compile(r"pythonw?[\d.]*t?(\.exe)?")
 
 
@@ -113,9 +106,11 @@ def contradictions(program: Program, version: str, implementation: str, stdlib: 
     folder = re.search(r"/lib(?:64)?/python(\d+\.\d+)t?/", site.replace("\\", "/") + "/")
     if program.prefix is not None and folder and folder[1] != feature:
         found.append(f"it says that it is Python {version} and keeps packages in the folder of {folder[1]}")
+    if not VERSION.fullmatch(version):
+        found.append("the version that it says is none")
     if implementation != "cpython":
         return tuple(found)
-    if (held := _held_versions(program, version)) is not None and version not in held:
+    if (held := _held(program, version)) is not None and version not in held:
         other = f"holds version {', '.join(sorted(held))}" if held else "is no Python by its bytes"
         found.append(f"it says that it is Python {version}, the program {other}")
     home = standard_library(program, feature)
@@ -124,19 +119,24 @@ def contradictions(program: Program, version: str, implementation: str, stdlib: 
     return tuple(found)
 
 
+def _held(program: Program, version: str | None) -> set[str] | None:
+    return held_versions(program.real, program.format.kind, program.settings.get("home", ""), version)
+
+
 def versions_of(program: Program) -> str:
     """Return the versions of Python that a program holds, for a message; empty where it holds none."""
-    return ", ".join(sorted(_held_versions(program, "none") or ()))
+    return ", ".join(sorted(_held(program, None) or ()))
 
 
 def standard_library(program: Program, feature: str) -> Path | None:
     """Return the folder of the standard library that belongs to a program; None where there is none to be seen."""
-    base = program.real.parent.parent
+    home = Path(program.settings["home"]) if program.prefix is not None and program.settings.get("home") else None
     if program.format.kind == "pe":
-        home = Path(program.settings.get("home", "")) if program.prefix is not None else program.real.parent
-        folders = [home / "Lib"]
+        folders = [(home or program.real.parent) / "Lib"]
     else:
-        folders = [base / lib / f"python{feature}{abi}" for abi in ("", "t") for lib in ("lib", "lib64")]
+        bases = [program.real.parent.parent, *([home.parent] if home is not None else [])]  # a copy's is its home's
+        names = [f"{lib}/python{feature}{abi}" for abi in ("", "t") for lib in ("lib", "lib64")]
+        folders = [base / name for base in bases for name in names]
     return next((folder for folder in folders if (folder / "os.py").is_file()), None)
 
 
@@ -216,7 +216,9 @@ def _refuse_redirection(program: Program) -> None:
     if not home:
         return
     names = {program.path.name, program.real.name, "python", "python3", "python.exe"}
-    candidates = [path for name in sorted(names) if (path := Path(home) / name).is_file()]
+    # virtualenv before 20.15 writes the prefix of its Python there, whose programs are in bin.
+    folders = (Path(home), Path(home, "bin"))
+    candidates = [path for folder in folders for name in sorted(names) if (path := folder / name).is_file()]
     if program.format.kind == "pe" and (candidates or not program.runs_here):
         return  # a virtual environment of Windows holds a launcher, another program than the interpreter
     if not program.runs_here or any(path.resolve() == program.real for path in candidates):
@@ -236,69 +238,6 @@ def _redirected(program: Program, how: str) -> UnverifiableError:
         where=str(program.prefix),
         hint=_AGAIN,
     )
-
-
-def _held_versions(program: Program, version: str) -> set[str] | None:
-    """Return the versions that a program and its libpython hold; None where a library that it needs was not found."""
-    held: set[str] = set()
-    whole = True
-    for path in _images(program):
-        if path is None:
-            whole = False
-            continue
-        found = _versions_in(path, version)
-        if version in found:
-            return {version}
-        held |= found
-    # Another format's libraries are found by rules that only its own system knows.
-    return held if held or (whole and program.format.kind == "elf") else None
-
-
-def _images(program: Program) -> Iterator[Path | None]:
-    """Yield the files that an interpreter's code is in; None for a libpython that could not be found."""
-    yield program.real
-    folder = program.real.parent
-    if program.format.kind == "elf":
-        with program.real.open("rb") as file:
-
-            def read(offset: int, size: int) -> bytes:
-                file.seek(offset)
-                return file.read(size)
-
-            try:
-                elf = read_elf(read)
-            except ValueError:
-                elf = None
-        for name in elf.needed if elf is not None else ():
-            if _LIBRARY.fullmatch(name):
-                origins = [p.replace("$ORIGIN", str(folder)) for p in elf.runpath.split(":") if p] if elf else []
-                given = [p for p in os.environ.get("LD_LIBRARY_PATH", "").split(":") if p]
-                usual = [f"{folder.parent}/lib", f"{folder.parent}/lib64", *_system_folders()]
-                yield next((p for f in (*origins, *given, *usual) if (p := Path(f) / name).is_file()), None)
-        return
-    homes = [folder, *([Path(home)] if (home := program.settings.get("home")) else [])]
-    for home_folder in homes:
-        for beside in (home_folder, home_folder.parent, home_folder.parent / "lib"):
-            if beside.is_dir():
-                yield from (p for p in sorted(beside.iterdir()) if _LIBRARY.fullmatch(p.name) and p.is_file())
-
-
-def _system_folders() -> list[str]:
-    roots = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
-    multiarch = (f"/usr/lib/{name}" for name in ("x86_64-linux-gnu", "aarch64-linux-gnu"))
-    return [*roots, *multiarch]
-
-
-def _versions_in(path: Path, version: str) -> set[str]:
-    """Return `version` if a file holds it as a string of C, else every string in it that looks like Python's."""
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            exact = re.compile(rb"(?<![0-9.])" + re.escape(version.encode("utf-8", "replace")) + rb"\+?\0")
-            if exact.search(data):
-                return {version}
-            return {match[1].decode("ascii") for match in _VERSION.finditer(data)}
-    except (OSError, ValueError):
-        return set()
 
 
 def _first_line(head: bytes) -> str:

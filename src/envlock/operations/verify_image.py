@@ -91,7 +91,9 @@ def verify_image(
             known=_known(lock_file, sums),
             locked=locked,
         )
-        if kind != "oci":
+        if kind == "oci":
+            observation = _named(observation, *_layout_of(reference.removeprefix("oci:"), lock_file))
+        else:
             assert registry is not None
             observation = _with_tag(observation, in_registry(reference), registry())
         if compilers is not None:
@@ -169,6 +171,13 @@ def _known(lock_file: LockFile, sums: Path) -> dict[str, bytes]:
         for (lock, _), digest in read_sums(sums).images.items()
         if lock == lock_file.digest
     }
+
+
+def _named(observation: Observation, place: Path, tags: tuple[str, ...]) -> Observation:
+    """Add the tag by which an image of a layout was asked for."""
+    if observation.image is None or observation.target != f"oci:{place}:{tags[0]}":
+        return observation
+    return msgspec.structs.replace(observation, image=msgspec.structs.replace(observation.image, tag=tags[0]))
 
 
 def _with_tag(observation: Observation, reference: Reference, registry: Registry) -> Observation:
