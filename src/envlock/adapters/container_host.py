@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import posixpath
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from envlock.adapters import attached
+from envlock.adapters.host import Host, ThisHost
 from envlock.adapters.machine import observe_machine
 from envlock.model import records
 from envlock.model.machine import Accelerators, Machine
@@ -20,6 +22,7 @@ _PYTHONS = ("python3", "python", "/opt/venv/bin/python", "/usr/bin/python3", "/u
 _LIMIT = 4 << 20
 _TIMEOUT_S = 30.0
 _DEVICES = ("nvidia", "nvhost", "kfd", "dri")
+_CARD = re.compile(r"nvidia\d+|kfd|dri")
 
 
 class _Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +41,7 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
 def machine_in(api: Any, container_id: str) -> Machine | Unknown:
     """Return what a running container can compute with; `api` is docker's client.
 
-    Nothing is believed of it but facts of the machine, and its GPUs are not looked at: that takes a library inside.
+    Nothing is believed of it but facts of the machine.
     """
     for python in _PYTHONS:
         raw = _printed(api, container_id, python)
@@ -50,15 +53,28 @@ def machine_in(api: Any, container_id: str) -> Machine | Unknown:
         host = ContainerHost(records.from_json(raw, _Told))
     except (msgspec.DecodeError, RecursionError) as error:
         return Unknown(reason=f"what the Python in the container told cannot be read ({error})")
-    machine = observe_machine(host)
-    devices = [name for name in host.told.folders.get("/dev", ()) if name.startswith(_DEVICES)]
-    accelerators: Accelerators | Unknown = Accelerators()
-    if devices:
-        accelerators = Unknown(
-            reason=f"the GPUs of a container (/dev/{devices[0]}) are not looked at from outside",
-            hint="Verify inside of it: docker exec CONTAINER envlock verify",
-        )
-    return msgspec.structs.replace(machine, accelerators=accelerators)
+    local = str(api.base_url).startswith("http+docker:")  # a socket of this machine, as docker's client writes it
+    return msgspec.structs.replace(
+        observe_machine(host), accelerators=accelerators_of(host, ThisHost() if local else None)
+    )
+
+
+def accelerators_of(container: ContainerHost, machine: Host | None) -> Accelerators | Unknown:
+    """Return the GPUs of a container: those of the machine that it runs on, where it was given all of them.
+
+    `machine` is None where it runs elsewhere: no library of this side can ask that one's GPUs.
+    """
+    given = {name for name in container.told.folders.get("/dev", ()) if name.startswith(_DEVICES)}
+    if not given:
+        return Accelerators()
+    if machine is not None and machine.system == "linux":
+        there = {name for name in machine.names("/dev") if name.startswith(_DEVICES)}
+        if {name for name in there if _CARD.fullmatch(name)} <= given:
+            return observe_machine(machine).accelerators
+    return Unknown(
+        reason=f"which GPUs the container has (/dev/{min(given)}) cannot be seen from outside",
+        hint="Verify inside of it: docker exec CONTAINER envlock verify",
+    )
 
 
 class ContainerHost:
@@ -75,7 +91,7 @@ class ContainerHost:
         return self.told.files.get(posixpath.normpath(path))
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """Return a folder that the script listed, without GPUs: no library of this side can ask the container's."""
+        """Return a folder that the script listed, without GPUs, see `accelerators_of`."""
         names = self.told.folders.get(posixpath.normpath(folder), ())
         return tuple(name for name in names if not name.startswith(_DEVICES))
 

@@ -57,12 +57,14 @@ def read_archive(chunks: Iterable[bytes], *, where: str, tag: str = "") -> Archi
     documents: dict[str, bytes] = {}
     layers: dict[str, ArchivedLayer] = {}
     links: dict[str, str] = {}
+    left = LIMIT
     for entry, body in read_layer(chunks, where=where):
         if entry.kind in ("symlink", "hardlink"):
             links[entry.path] = _target(entry.path, entry.link, symbolic=entry.kind == "symlink")
         elif entry.kind == "file":
             first = next(body, b"")
-            if entry.size < _BLOCK or (first.lstrip()[:1] in (b"{", b"[") and entry.size <= LIMIT):
+            if entry.size < _BLOCK or (first.lstrip()[:1] in (b"{", b"[") and entry.size <= left):
+                left -= entry.size
                 documents[entry.path] = b"".join((first, *body))
             else:
                 layers[entry.path] = _layer(_chained(first, body), entry.path)

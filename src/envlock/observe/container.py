@@ -46,9 +46,7 @@ def observe_container(
             mounts=container.mounts,
             folders=tuple(dict.fromkeys(_folders(container.variables))),
         ),
-        machine=engine.machine(container.container_id)
-        if container.running
-        else Unknown(reason="the container does not run", hint=f"Start it: docker start {name}"),
+        machine=engine.machine(container.container_id) if container.running else None,
         variables=variables_of(container.variables, "container", locked=locked),
     )
 

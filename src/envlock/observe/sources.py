@@ -29,8 +29,8 @@ from envlock.model.platform import Platform
 from envlock.model.reference import Reference
 
 _CONFIGS = (CONFIG, "application/vnd.docker.container.image.v1+json")
-_DEEPEST = 4
-"""Indexes in indexes: more are no image's."""
+_DEEPEST, _MOST = 4, 64
+"""Indexes in indexes, and documents of one image: more are no image's."""
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,7 +199,7 @@ class RegistryImage:
             system = descriptor.platform.os if descriptor.platform else ""
             if descriptor.artifact_type is None and system != "unknown":
                 yield descriptor
-        elif descriptor.media_type in (INDEX, DOCKER_INDEX) and depth < _DEEPEST:
+        elif descriptor.media_type in (INDEX, DOCKER_INDEX) and depth < _DEEPEST and len(self._documents) < _MOST:
             for child in parse_index(self.blob(descriptor), descriptor.digest).manifests:
                 yield from self._below(child, depth + 1)
 
