@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from envlock.cli.verdicts import FORMATS, Printer
-from envlock.cli.wiring import edges_of, environments, manifest_here, only, relative
+from envlock.cli.wiring import edges_of, environments, manifest_here, only, relative, whole
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
+    from envlock.model.edges import ContainerEngine
     from envlock.model.finding import Verdict
     from envlock.model.lock import Lock, LockFile
     from envlock.model.manifest import Manifest
@@ -27,7 +30,13 @@ if TYPE_CHECKING:
 @click.command("verify")
 @click.argument("env", required=False, shell_complete=environments)
 @click.option("--python", "python", type=click.Path(path_type=Path), metavar="PATH", help="An interpreter, or a venv.")
-@click.option("--image", metavar="REF", help="An image layout, oci:DIR or oci:DIR:TAG; it is neither run nor pulled.")
+@click.option(
+    "--image",
+    metavar="REF",
+    help="Of a registry, never pulled: [HOST/]NAME[:TAG][@DIGEST] or :TAG; or oci:DIR[:TAG], docker-archive:FILE, "
+    "engine:NAME or an image ID.",
+)
+@click.option("--container", metavar="ID", help="A container of the Engine here, running or not.")
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="FILE", help="What `envlock report` wrote elsewhere."
 )
@@ -59,6 +68,7 @@ def command(
     *,
     python: Path | None,
     image: str | None,
+    container: str | None,
     report: Path | None,
     full: bool,
     rehash: bool,
@@ -87,12 +97,13 @@ def command(
     from envlock.operations.check import check_environment
     from envlock.verify.acceptance import check_table
 
-    targets = [name for name, given in {"--python": python, "--image": image, "--report": report}.items() if given]
-    if len(targets) > 1:
-        raise click.UsageError(f"{' and '.join(targets)} exclude each other.")
+    targets = {"--python": python, "--image": image, "--container": container, "--report": report}
+    chosen = [name for name, given in targets.items() if given]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} exclude each other.")
     if recompile and not (image and full):
         raise click.UsageError("--recompile needs --image and --full.")
-    if fix and (image or report):
+    if fix and (image or container or report):
         raise click.UsageError("--fix is for a virtual environment here; an image is built anew: envlock build.")
     manifest = manifest_here()
     name = only(manifest, env)
@@ -109,6 +120,8 @@ def command(
     check_table(terms.table, f"{manifest.path.name}: env.{name}.verify")
     if image is not None:
         verdict = _of_image(ctx, manifest, lock_file, image, terms, recompile=recompile)
+    elif container is not None:
+        verdict = _of_container(ctx, manifest, lock_file, container, terms)
     elif report is not None:
         verdict = _of_report(ctx, manifest, lock_file, report, terms)
     else:
@@ -168,17 +181,37 @@ def _of_image(
     ctx: click.Context, manifest: Manifest, lock_file: LockFile, image: str, terms: Terms, *, recompile: bool
 ) -> Verdict:
     from envlock.adapters.cache import Cache
+    from envlock.adapters.registry import OciRegistry
+    from envlock.adapters.registry_session import Session
     from envlock.operations.expected_image import base_at_hand
     from envlock.operations.verify_image import verify_image
 
     return verify_image(
         lock_file,
-        image,
+        whole(image),
         sums=manifest.sums_path,
         witnesses=_witnesses(ctx, manifest, lock_file.lock.env),
         terms=terms,
         bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
         compilers=_compilers(ctx, manifest, lock_file.lock) if recompile else None,
+        registry=functools.cache(lambda: OciRegistry(Session(offline=ctx.obj["offline"]))),
+        engines=_engines,
+    )
+
+
+def _of_container(ctx: click.Context, manifest: Manifest, lock_file: LockFile, container: str, terms: Terms) -> Verdict:
+    from envlock.adapters.cache import Cache
+    from envlock.operations.expected_image import base_at_hand
+    from envlock.operations.verify_container import verify_container
+
+    return verify_container(
+        lock_file,
+        container,
+        sums=manifest.sums_path,
+        witnesses=_witnesses(ctx, manifest, lock_file.lock.env),
+        terms=terms,
+        bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
+        engines=_engines,
     )
 
 
@@ -193,6 +226,12 @@ def _of_report(ctx: click.Context, manifest: Manifest, lock_file: LockFile, repo
         terms=terms,
         checkout=checkout_of(manifest.folder),
     )
+
+
+def _engines() -> AbstractContextManager[ContainerEngine]:
+    from envlock.adapters.engine_targets import EngineTargets
+
+    return EngineTargets()
 
 
 def _witnesses(ctx: click.Context, manifest: Manifest, env: str, **more: object) -> Witnesses:
