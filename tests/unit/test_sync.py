@@ -15,6 +15,7 @@ import pytest
 
 from envlock.adapters.cache import Cache
 from envlock.errors import UsageError
+from envlock.formats.wheel import open_wheel
 from envlock.model.edges import NoProgress
 from envlock.model.lock import LockFile
 from envlock.model.platform import Platform
@@ -187,6 +188,19 @@ def test_locked_package_from_elsewhere_is_replaced(world: World) -> None:
     assert installer.installed == [(["demo==1.0"], True)]
 
 
+def test_another_build_of_the_locked_version_is_replaced(world: World) -> None:
+    """uv would keep it, and verify --full would say that other files are installed."""
+    venv = Venv(world.venv)
+    info = venv.install(world.wheel)
+    installer = Recorder()
+    world.sync(installer)
+    (info / "RECORD").write_bytes((info / "RECORD").read_bytes().replace(b"sha256=", b"sha256=a"))
+    world.sync(installer)
+    assert [reinstalled for _, reinstalled in installer.installed] == [False, True]
+    with open_wheel(world.wheel, world.wheel.name) as wheel:
+        assert pending(world.lock, venv, wheel.record) == [("demo", "reinstall", "1.0", "1.0")]
+
+
 def test_timestamps_of_this_machine_go(world: World) -> None:
     """uv's note of when it read a local wheel leaves neither file nor row."""
     venv = Venv(world.venv)
@@ -199,9 +213,11 @@ def test_timestamps_of_this_machine_go(world: World) -> None:
     assert (info / "RECORD").read_bytes() == before
 
 
-def pending(lock: LockFile, venv: Venv | Path) -> list[tuple[str, str, str, str]]:
+def pending(lock: LockFile, venv: Venv | Path, record: bytes | None = None) -> list[tuple[str, str, str, str]]:
     path = venv.prefix if isinstance(venv, Venv) else venv
-    found = pending_changes(lock, AMD64, path, interpreter=cast("Venv", venv), progress=NoProgress())
+    found = pending_changes(
+        lock, AMD64, path, interpreter=cast("Venv", venv), records=lambda wheel: record, progress=NoProgress()
+    )
     return [(change.name, change.action, change.before, change.after) for change in found]
 
 

@@ -30,7 +30,7 @@ def command(ctx: click.Context, env: str | None, *, form: str, output: Path | No
     """
     import json
 
-    from envlock.formats.beside import write_beside
+    from envlock.formats.beside import write_named
     from envlock.formats.pylock import read_lock
     from envlock.image.sums import read_sums
     from envlock.operations.export import dockerfile_text, off_index, requirements_text
@@ -58,7 +58,7 @@ def command(ctx: click.Context, env: str | None, *, form: str, output: Path | No
                 f"the Dockerfile installs from a file: envlock export {name} --format requirements -o {requirements}"
             )
     if output is not None:
-        write_beside(output.absolute(), text.encode())
+        write_named(output, text.encode())
     if as_json:
         shown = relative(output.absolute()) if output else None
         row = {"schema": 1, "env": name, "format": form, "path": shown, "text": text, "notes": notes}

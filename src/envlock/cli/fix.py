@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from envlock.cli.wiring import edges_of, relative, this_platform
-from envlock.errors import UsageError
+from envlock.errors import UsageError, one_line
 from envlock.model.finding import Verdict
 from envlock.model.lock import LockFile
 from envlock.model.manifest import Manifest
@@ -29,13 +29,15 @@ def mended(
     env = lock_file.lock.env
     remedy = remedy_of(verdict)
     for finding in remedy.stays:
-        mend = f": {finding.fix}" if finding.fix else ""
-        click.echo(f"  sync does not mend {finding.rule} ({finding.subject}){mend}", err=True)
+        first = finding.fix.startswith("envlock verify")
+        says = f"{finding.rule} is not clear yet" if first else f"sync does not mend {finding.rule}"
+        mend = f": {finding.fix}{' --fix' if first else ''}" if finding.fix else ""
+        click.echo(f"  {says} ({one_line(finding.subject)}){mend}", err=True)
     if not remedy.mends:
         return False
     venv = _venv_of(target)
     click.echo(f"`envlock sync {env}` would mend {count(len(remedy.mends), 'finding')} in {relative(venv)}:", err=True)
-    _show_changes(ctx, lock_file, venv)
+    _show_changes(ctx, manifest, lock_file, venv)
     if remedy.reinstall:
         click.echo("  and put every file of every package back (--reinstall)", err=True)
     if not yes and not sys.stdin.isatty():
@@ -55,14 +57,24 @@ def mended(
     return True
 
 
-def _show_changes(ctx: click.Context, lock_file: LockFile, venv: Path) -> None:
+def _show_changes(ctx: click.Context, manifest: Manifest, lock_file: LockFile, venv: Path) -> None:
+    from envlock.adapters.cache import Cache
     from envlock.adapters.interpreter import TargetPython
     from envlock.cli.progress import progress_for
     from envlock.cli.sync import SIGNS
+    from envlock.operations.records import records_at_hand
     from envlock.operations.sync_check import pending_changes
 
     progress = progress_for(quiet=ctx.obj["quiet"])
-    for change in pending_changes(lock_file, this_platform(), venv, interpreter=TargetPython(), progress=progress):
+    changes = pending_changes(
+        lock_file,
+        this_platform(),
+        venv,
+        interpreter=TargetPython(),
+        records=records_at_hand(manifest.lock_path(lock_file.lock.env).parent, Cache()),
+        progress=progress,
+    )
+    for change in changes:
         versions = dict.fromkeys(version for version in (change.before, change.after) if version)
         click.echo(f"  {SIGNS[change.action]} {change.name} {' → '.join(versions)}", err=True)
 

@@ -141,10 +141,10 @@ def _default_target(manifest: Manifest | None, env: str | None, name: str | None
 
 
 def _write(output: Path, raw: bytes) -> None:
-    from envlock.formats.beside import write_beside
+    from envlock.formats.beside import write_named
 
     try:
-        write_beside(output, raw)
+        write_named(output, raw)
     except OSError as error:
         raise UsageError(
             "write-failed", f"The report cannot be written: {error.strerror}.", where=str(output)

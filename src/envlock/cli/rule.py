@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from envlock.errors import UsageError
+from envlock.errors import UsageError, did_you_mean
 
 
 @click.command("rule")
@@ -15,7 +15,6 @@ def command(rule_id: str | None, *, as_json: bool) -> None:
 
     Without ID, list all rules.
     """
-    import difflib
     import json
 
     import msgspec
@@ -31,12 +30,11 @@ def command(rule_id: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=2) + "\n" if as_json else factor_text(factor), nl=False)
         return
     if rule_id is not None and rule_id not in rules:
-        near = difflib.get_close_matches(rule_id, rules, 1)
         raise UsageError(
             "unknown-rule",
             f"No rule is called {rule_id!r}, and no variable that changes numbers or code.",
             found=rule_id,
-            hint=f"Did you mean {near[0]!r}?" if near else "List them: envlock rule",
+            hint=did_you_mean(rule_id, rules, "List them: envlock rule"),
         )
     chosen = list(rules.values()) if rule_id is None else [rules[rule_id]]
     if as_json:

@@ -25,7 +25,8 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     from envlock.adapters.cache import Cache
     from envlock.adapters.engine import Engine
     from envlock.adapters.machine import observe_machine
-    from envlock.operations.status import Questions, status_of
+    from envlock.operations.abilities import Questions
+    from envlock.operations.status import status_of
     from envlock.report.status import status_json, status_text
 
     def engine() -> str:

@@ -54,12 +54,21 @@ def command(
     look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="syncing")
     target = (venv or manifest.venv_path(name)).absolute()
     if check:
+        from envlock.adapters.cache import Cache
         from envlock.adapters.interpreter import TargetPython
         from envlock.cli.progress import progress_for
+        from envlock.operations.records import records_at_hand
         from envlock.operations.sync_check import pending_changes
 
         progress = progress_for(quiet=ctx.obj["quiet"])
-        changes = pending_changes(lock_file, this_platform(), target, interpreter=TargetPython(), progress=progress)
+        changes = pending_changes(
+            lock_file,
+            this_platform(),
+            target,
+            interpreter=TargetPython(),
+            records=records_at_hand(path.parent, Cache()),
+            progress=progress,
+        )
         again = f"envlock sync {name}" + (f" --venv {relative(target)}" if venv else "")
         _say_pending(changes, name, relative(target), again, as_json=as_json)
         return int(bool(changes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,11 +35,12 @@ class Printer:
         self._lock = lock
         self._outputs = [_parsed(text) for text in outputs]
 
-    def tell(self, verdict: Verdict) -> None:
-        """Write the files, then print; of a match --quiet prints nothing that only people read."""
+    def tell(self, verdict: Verdict, *, shown: bool = False) -> None:
+        """Write the files, then print, unless the same terminal has `shown` it; --quiet prints no match for people."""
         for form, path in self._outputs:
             _write(path, self._rendered(verdict, form, watched=False))
-        self.show(verdict)
+        if not (shown and self._form == "human" and sys.stdout.isatty()):
+            self.show(verdict)
 
     def show(self, verdict: Verdict, *, to_stderr: bool = False) -> None:
         """Print the verdict; on stderr it is the text for people."""
@@ -77,6 +79,8 @@ def _in_repository(path: Path) -> str:
 def _parsed(text: str) -> tuple[Format, Path]:
     from envlock.report.formats import parse_output
 
+    if text.rpartition(":")[2] == "-":
+        raise UsageError("no-output", "--output is for files.", found=text, hint="On stdout it is --format FORMAT.")
     form, name = parse_output(text)
     path = Path(name)
     if path.is_dir() or not path.absolute().parent.is_dir():
@@ -86,11 +90,12 @@ def _parsed(text: str) -> tuple[Format, Path]:
             where=f"--output {text}",
             expected="a file in a folder that exists",
             found="a folder" if path.is_dir() else f"no folder {relative(path.absolute().parent)}",
+            hint="" if path.is_dir() else "Make the folder first.",
         )
     return form, path
 
 
 def _write(path: Path, text: str) -> None:
-    from envlock.formats.beside import write_beside
+    from envlock.formats.beside import write_named
 
-    write_beside(path, text.encode("utf-8"))
+    write_named(path, text.encode("utf-8"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import os
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envlock.cli.verdicts import FORMATS, Printer
-from envlock.cli.wiring import edges_of, environments, manifest_here, only, relative, whole
+from envlock.cli.wiring import edges_of, environments, hardware_classes, manifest_here, only, relative, whole
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,14 @@ if TYPE_CHECKING:
 @click.option("--full/--quick", default=False, help="Every byte of every file, or metadata and sizes (default).")
 @click.option("--rehash", is_flag=True, help="Read files again that an earlier verification has hashed.")
 @click.option("--recompile", is_flag=True, help="With --image and --full: compile every module again and compare.")
-@click.option("--on", "on", metavar="CLASS", default="", help="The hardware class of the lock that this must be.")
+@click.option(
+    "--on",
+    "on",
+    metavar="CLASS",
+    default="",
+    shell_complete=hardware_classes,
+    help="The hardware class of the lock that this must be.",
+)
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.option("--frozen", is_flag=True, help="Do not ask whether the lock still follows from the manifest's inputs.")
 @click.option(
@@ -94,8 +102,6 @@ def command(
     """
     from envlock.formats.pylock import read_lock
     from envlock.model.terms import Terms
-    from envlock.operations.check import check_environment
-    from envlock.verify.acceptance import check_table
 
     targets = {"--python": python, "--image": image, "--container": container, "--report": report}
     chosen = [name for name, given in targets.items() if given]
@@ -115,18 +121,21 @@ def command(
         on=on,
         today=datetime.datetime.now(datetime.UTC).date(),
         table=manifest.environment(name).verify,
-        stale=() if frozen else tuple(check_environment(manifest, name)),
     )
-    check_table(terms.table, f"{manifest.path.name}: env.{name}.verify")
+
+    def settled(terms: Terms) -> Terms:
+        return _settled(terms, manifest, name, frozen=frozen)
+
+    shown = False
     if image is not None:
-        verdict = _of_image(ctx, manifest, lock_file, image, terms, recompile=recompile)
+        verdict = _of_image(ctx, manifest, lock_file, image, settled(terms), recompile=recompile)
     elif container is not None:
-        verdict = _of_container(ctx, manifest, lock_file, container, terms)
+        verdict = _of_container(ctx, manifest, lock_file, container, settled(terms))
     elif report is not None:
-        verdict = _of_report(ctx, manifest, lock_file, report, terms)
+        verdict = _of_report(ctx, manifest, lock_file, report, settled(terms))
     else:
         target = python or _default_target(manifest.venv_path(name))
-        judge = _of_environment(ctx, manifest, lock_file, target, terms, rehash=rehash)
+        judge = _of_environment(ctx, manifest, lock_file, target, terms, settled, rehash=rehash)
         verdict = judge()
         if fix and verdict.exit_code:
             from envlock.cli.fix import mended
@@ -134,12 +143,32 @@ def command(
             printer.show(verdict, to_stderr=True)
             if mended(ctx, manifest, lock_file, target, verdict, yes=yes):
                 verdict = judge()
-    printer.tell(verdict)
+            else:
+                shown = True
+    printer.tell(verdict, shown=shown)
     return verdict.exit_code
 
 
+def _settled(terms: Terms, manifest: Manifest, env: str, *, frozen: bool) -> Terms:
+    """Return the terms with what the manifest's inputs say of the lock, once its rules are known to exist."""
+    from msgspec.structs import replace
+
+    from envlock.operations.check import check_environment
+    from envlock.verify.acceptance import check_table
+
+    check_table(terms.table, f"{manifest.path.name}: env.{env}.verify")
+    return terms if frozen else replace(terms, stale=tuple(check_environment(manifest, env)))
+
+
 def _of_environment(
-    ctx: click.Context, manifest: Manifest, lock_file: LockFile, target: Path, terms: Terms, *, rehash: bool
+    ctx: click.Context,
+    manifest: Manifest,
+    lock_file: LockFile,
+    target: Path,
+    terms: Terms,
+    settled: Callable[[Terms], Terms],
+    *,
+    rehash: bool,
 ) -> Callable[[], Verdict]:
     """Return what judges a venv or an interpreter, as often as it is asked."""
     from envlock.adapters.cache import Cache
@@ -172,8 +201,10 @@ def _of_environment(
         folder=manifest.lock_path(env).parent,
         witnesses=witnesses,
         terms=terms,
+        meanwhile=settled,
         name=shown,
-        subject=f"{env} --python {shown}",
+        subject=f"{env} --python {shlex.quote(shown)}",
+        venv=_elsewhere(target, manifest.venv_path(env)),
     )
 
 
@@ -250,6 +281,13 @@ def _compilers(ctx: click.Context, manifest: Manifest, lock: Lock) -> Compilers:
 
     edges = edges_of(ctx, manifest)
     return lambda platform: open_compiler(lock, platform, edges)
+
+
+def _elsewhere(target: Path, venv: Path) -> str:
+    """Return the virtual environment that a target is or is the python of, unless it is the environment's own one."""
+    folder = target if target.is_dir() else target.absolute().parent.parent
+    own = not (folder / "pyvenv.cfg").is_file() or (venv.exists() and folder.samefile(venv))
+    return "" if own else relative(folder.absolute())
 
 
 def _default_target(venv: Path) -> Path:

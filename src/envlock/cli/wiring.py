@@ -167,6 +167,17 @@ def environments(ctx: click.Context, parameter: click.Parameter, incomplete: str
         return []
 
 
+def hardware_classes(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """Return the hardware classes that a shell may complete a word to: those of the environment, if it is given."""
+    try:
+        manifest = manifest_here()
+        named = ctx.params.get("env")
+        chosen = [manifest.environment(named)] if named else list(manifest.environments.values())
+    except UsageError:
+        return []
+    return sorted({name for each in chosen for name in each.hardware if name.startswith(incomplete)})
+
+
 def relative(path: Path) -> str:
     """Return a path as the user would write it from here."""
     try:

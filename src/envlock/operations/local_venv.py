@@ -6,6 +6,11 @@ from pathlib import Path
 
 from envlock.errors import UsageError
 from envlock.formats.dist_info import read_direct_url
+from envlock.formats.pylock import wheels_of
+from envlock.formats.record import parse_record
+from envlock.model.edges import Records
+from envlock.model.lock import Lock
+from envlock.model.platform import Platform
 from envlock.observe.distributions import normalise
 
 _MARK = ".envlock-unfinished"
@@ -60,6 +65,36 @@ def check_python(venv: Path, python: str, env: str) -> None:
             found=f"Python {found}",
             hint=f"Make it anew with `envlock sync {env} --reinstall`, or choose another folder with --venv.",
         )
+
+
+def other_builds(venv: Path, lock: Lock, platform: Platform, records: Records) -> frozenset[str]:
+    """Return the locked packages whose installed RECORD lists other files than that of their wheel.
+
+    uv takes another build of the locked version, such as one of a lock before, for the locked wheel. Of a wheel whose
+    own RECORD `records` cannot find nothing is said.
+    """
+    folders = {
+        normalise(folder.name.removesuffix(".dist-info").partition("-")[0]): folder
+        for site in sites_of(venv)
+        for folder in site.glob("*.dist-info")
+    }
+    return frozenset(
+        package.name
+        for package, wheel in wheels_of(lock, platform)
+        if package.name in folders
+        and (own := records(wheel)) is not None
+        and _lists_others(folders[package.name] / "RECORD", own)
+    )
+
+
+def _lists_others(record: Path, own: bytes) -> bool:
+    try:
+        listed = {row.path: row.sha256 for row in parse_record(record.read_bytes()).rows}
+    except OSError:
+        return True
+    # What lies in .data goes elsewhere, and its scripts get another first line.
+    files = (row for row in parse_record(own).rows if row.sha256 and ".data/" not in row.path)
+    return any(listed.get(row.path) != row.sha256 for row in files)
 
 
 def sites_of(venv: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from envlock.model.platform import Platform
 from envlock.operations import local_venv
 from envlock.operations.conflicts import refuse_conflicts
 from envlock.operations.edges import Edges
+from envlock.operations.records import records_at_hand
 from envlock.operations.wheels import Wheels
 
 
@@ -37,7 +38,7 @@ def sync_environment(
 
     `python` is an interpreter's path, or None to find one of the locked version. `reinstall` puts every file back,
     whatever was done to it, and makes an environment of another Python anew. So does, of itself, a sync that follows
-    an interrupted one. Of several at once, each waits for the one before it.
+    an interrupted one or finds another build of a locked version. Of several at once, each waits for its predecessor.
 
     Only a folder that is a virtual environment, is empty or does not exist is touched. Raises UsageError (`not-a-venv`,
     `other-python`, `no-interpreter`, `install-failed`, `file-conflict`), and what fetching wheels raises.
@@ -68,7 +69,12 @@ def sync_environment(
                     there = False
                 if there:
                     locked = {package.name for package, _ in wheels_of(lock, platform)}
-                    reinstall = reinstall or mark.exists() or not locked.isdisjoint(local_venv.foreign_origins(venv))
+                    reinstall = (
+                        reinstall
+                        or mark.exists()
+                        or not locked.isdisjoint(local_venv.foreign_origins(venv))
+                        or bool(local_venv.other_builds(venv, lock, platform, records_at_hand(folder, edges.artifacts)))
+                    )
                 installer.make_venv(venv, python or lock.python)
                 mark.touch()
                 installer.install(venv, pins, wheels, reinstall=reinstall)

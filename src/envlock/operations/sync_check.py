@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from envlock.errors import UnverifiableError
 from envlock.formats.pylock import wheels_of
-from envlock.model.edges import Progress, TargetInterpreter
+from envlock.model.edges import Progress, Records, TargetInterpreter
 from envlock.model.lock import LockFile
 from envlock.model.observation import Environment, Observation, Unknown
 from envlock.model.platform import Platform
@@ -31,7 +31,13 @@ class PendingChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pending_changes(
-    lock_file: LockFile, platform: Platform, venv: Path, *, interpreter: TargetInterpreter, progress: Progress
+    lock_file: LockFile,
+    platform: Platform,
+    venv: Path,
+    *,
+    interpreter: TargetInterpreter,
+    records: Records,
+    progress: Progress,
 ) -> tuple[PendingChange, ...]:
     """Return what `sync_environment` would do, sorted by name: by metadata, as installers judge, and without a network.
 
@@ -46,7 +52,11 @@ def pending_changes(
         unknown = observation.environment or Unknown(reason="It could not be observed")
         raise UnverifiableError("interpreter-failed", unknown.reason, where=str(venv), hint=unknown.hint)
     case = Case(lock_file, _own_packages(observation, observation.environment), progress=progress)
-    everything = local_venv.unfinished_mark(venv).exists() or not local_venv.foreign_origins(venv).isdisjoint(locked)
+    everything = (
+        local_venv.unfinished_mark(venv).exists()
+        or not local_venv.foreign_origins(venv).isdisjoint(locked)
+        or bool(local_venv.other_builds(venv, lock_file.lock, platform, records))
+    )
     kept = local_venv.seeds_of(venv)
     changes = []
     for name in sorted({*locked, *case.installed}):

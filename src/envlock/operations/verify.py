@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -15,9 +16,9 @@ from envlock.model.finding import Verdict
 from envlock.model.lock import LockFile
 from envlock.model.observation import Observation, Variables
 from envlock.model.terms import Terms
-from envlock.verify.case import Case, Located
-from envlock.verify.judgement import verdict_of
-from envlock.verify.rules import all_rules
+
+if TYPE_CHECKING:
+    from envlock.verify.case import Located
 
 _UNWATCHED = NoProgress()
 
@@ -43,8 +44,10 @@ def verify_environment(
     folder: Path,
     witnesses: Witnesses,
     terms: Terms,
+    meanwhile: Callable[[Terms], Terms] = lambda terms: terms,
     name: str = "",
     subject: str = "",
+    venv: str = "",
 ) -> Verdict:
     """Judge a virtual environment, or the environment of an interpreter, on this machine.
 
@@ -52,8 +55,10 @@ def verify_environment(
         target: a venv folder or a python.
         folder: of the lock file, where relative paths of wheels begin.
         witnesses: with an `interpreter`.
+        meanwhile: what else the terms take, found out while the target is observed.
         name: how output calls the target.
         subject: what follows ``envlock verify`` in the commands that findings propose.
+        venv: where ``envlock sync`` in them has to be told to work; empty for the environment's own place.
 
     Raises UsageError (`no-target`).
     """
@@ -62,7 +67,12 @@ def verify_environment(
         # The interpreter starts, files are read and drivers answer while this thread imports the rules.
         machine = pool.submit(witnesses.machine) if witnesses.machine is not None else None
         observed = pool.submit(_observe, target, witnesses, name=name, full=terms.full)
+        from envlock.verify.case import Case
+        from envlock.verify.judgement import verdict_of
+        from envlock.verify.rules import all_rules
+
         all_rules()
+        terms = meanwhile(terms)
         observation = replace(
             observed.result(),
             machine=machine.result() if machine is not None else None,
@@ -76,6 +86,7 @@ def verify_environment(
         locate=located_in(folder),
         progress=witnesses.progress,
         subject=subject,
+        venv=venv,
     )
     return verdict_of(case)
 
@@ -91,6 +102,8 @@ def _observe(target: Path, witnesses: Witnesses, *, name: str, full: bool) -> Ob
 
 def located_in(folder: Path) -> Callable[[Wheel], Located | None]:
     """Return how a wheel is found where the lock's `path` puts it."""
+
+    from envlock.verify.case import Located
 
     def locate(wheel: Wheel) -> Located | None:
         if wheel.path is None:
