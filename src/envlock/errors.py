@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import ClassVar
 
 
 def printable(text: str) -> str:
     """Escape control characters and undecodable bytes: what a hostile target is called must not steer a terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def did_you_mean(found: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the hint that names what is nearest to a mistyped name; `otherwise` where nothing is near."""
+    import difflib
+
+    near = difflib.get_close_matches(found, list(known), 1)
+    return f"Did you mean {near[0]!r}?" if near else otherwise
 
 
 def one_line(text: str) -> str:

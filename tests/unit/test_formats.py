@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 import envlock.model.finding as finding_model
 import envlock.model.machine as machine_model
+from envlock.cli.verdicts import FORMATS as OFFERED
 from envlock.errors import UsageError
 from envlock.model.finding import Summary, Verdict, judge
 from envlock.model.unknown import Unknown
@@ -21,6 +22,11 @@ from envlock.verify.rules import all_rules
 from tests.unit.verdicts import ROOT, hostile_verdict, real_verdict, rule, verdict_schema
 
 MATCH = judge(Summary(env="tf25", lock_digest="ab" * 32, target=".venv", mode="quick"), [])
+
+
+def test_the_command_offers_every_form() -> None:
+    """--format names them without importing a renderer, and lacks none."""
+    assert OFFERED == FORMATS
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -96,13 +102,24 @@ def test_output(text: str, expected: tuple[str, str]) -> None:
     assert parse_output(text) == expected
 
 
-@pytest.mark.parametrize("text", ["out", "out.pdf", "json:", ":out.json2", "yaml:out"])
-def test_output_without_a_form(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("out", "out"),
+        ("out.pdf", "out.pdf"),
+        ("", "FILE"),
+        ("json:", "FILE"),
+        (":out.json", "out.json"),
+        ("yaml:out", "out"),
+        ("JSON:out", "out"),
+    ],
+)
+def test_output_without_a_form(text: str, file: str) -> None:
     """A file whose form nobody said is refused, with the way to say it."""
     with pytest.raises(UsageError) as caught:
         parse_output(text)
     assert caught.value.reference == "unknown-format"
-    assert f"--output junit:{text}" in caught.value.hint
+    assert caught.value.hint == f"Say it before the file: --output junit:{file}"
 
 
 @pytest.mark.parametrize(

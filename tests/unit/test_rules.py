@@ -81,9 +81,10 @@ def test_the_command_tells_rules_and_variables() -> None:
     assert ("Impact:    results" in told, "else variable-unset" in told) == (True, True)
     assert json.loads(run(command, ["PYTHONPATH", "--json"]).output)["variable"]["impact"] == "security"
     assert [row["id"] for row in json.loads(run(command, ["preload", "--json"]).output)["rules"]] == ["preload"]
-    failed = run(command, ["pyton-path"]).exception
-    assert isinstance(failed, UsageError)
-    assert (failed.reference, failed.hint) == ("unknown-rule", "Did you mean 'python-path'?")
+    for typed, near in {"pyton-path": "python-path", "omp_num_threads": "OMP_NUM_THREADS"}.items():
+        failed = run(command, [typed]).exception
+        assert isinstance(failed, UsageError)
+        assert (failed.reference, failed.hint) == ("unknown-rule", f"Did you mean {near!r}?")
 
 
 def test_the_page_lists_every_rule_and_variable() -> None:

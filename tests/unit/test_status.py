@@ -7,14 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from envlock.errors import UnverifiableError, UsageError
+from envlock.formats.pylock import write_lock
 from envlock.model.ability import Status
 from envlock.model.edges import Resolution
+from envlock.model.hardware import AcceleratorClass, HardwareClass
 from envlock.model.machine import Accelerator, Accelerators, Cpu, Machine
 from envlock.model.manifest_parser import find_manifest
 from envlock.model.platform import Platform
 from envlock.model.unknown import Unknown
-from envlock.operations.status import Questions, status_of
+from envlock.operations.abilities import Questions
+from envlock.operations.status import status_of
 from envlock.report.status import status_json, status_text
 from tests.unit.edges import edges_with
 from tests.unit.registries import DictRegistry
@@ -163,6 +168,20 @@ def test_environments_and_their_next_command(tmp_path: Path) -> None:
     assert row.image == f"registry.example.com/team/a:lock-{lock.digest[:32]}@{digest}"
     assert json.loads(status_json(status))["standings"][0]["lock"] == "stale"
     assert "image pushed" in status_text(status)
+
+
+def test_the_class_of_the_machine(tmp_path: Path) -> None:
+    """Of a lock that names hardware classes it says which of them this machine is of."""
+    (tmp_path / "envlock.toml").write_text(MANIFEST)
+    path = tmp_path / "lockfiles" / "pylock.demo.toml"
+    path.parent.mkdir()
+    none, a100 = AcceleratorClass(kind="none"), AcceleratorClass(kind="nvidia", models=("A100",))
+    classes = {"laptop": HardwareClass(accelerator=none), "a100": HardwareClass(accelerator=a100)}
+    path.write_bytes(write_lock(replace(lock_of().lock, hardware=classes)))
+    status = _status(tmp_path, machine=_machine(Accelerators(devices=(GPU,), driver="535.129.03")))
+    assert status.standings[0].hardware == "class a100"
+    assert "class a100" in status_text(status)
+    assert _status(tmp_path).standings[0].hardware == "class laptop"
 
 
 def test_a_registry_that_is_down(tmp_path: Path) -> None:

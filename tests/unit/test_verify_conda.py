@@ -86,6 +86,29 @@ def test_its_own_build_is_drift(tmp_path: Path, conda: Conda) -> None:
     assert (verdict.exit_code, finding_of(verdict, "package-source").found) == (1, "conda's package of this version")
 
 
+def test_what_conda_did_not_write_is_tampering(tmp_path: Path, conda: Conda) -> None:
+    """The word conda in INSTALLER acquits nothing, and conda-meta has the digest of each file."""
+    locked, built = demo_wheel(tmp_path / "locked"), demo_wheel(tmp_path / "built", value=2)
+    info = conda.install(built, installer="conda\n")
+    conda.adopt(info, "demo")
+    module = conda.site / "demo/__init__.py"
+
+    def put(digest: str, **more: str) -> int:
+        row = {"_path": f"{SITE}/demo/__init__.py", "path_type": "hardlink", "sha256": digest} | more
+        listed = [f"{SITE}/{info.name}/METADATA"]
+        conda.put("demo", "1.0", listed, paths_data={"paths": [row], "paths_version": 1})
+        return conda.verify(lock_of([locked])).exit_code
+
+    assert put(hashlib.sha256(module.read_bytes()).hexdigest()) == 1
+    assert put("0" * 64, sha256_in_prefix=hashlib.sha256(module.read_bytes()).hexdigest()) == 1
+    assert put("0" * 64) == 4
+    assert put("0" * 64, path_type="softlink") == 1
+    (conda.prefix / "conda-meta/demo-1.0-h1_0.json").write_text("[")
+    assert conda.verify(lock_of([locked])).exit_code == 4
+    (conda.prefix / "conda-meta/demo-1.0-h1_0.json").unlink()
+    assert conda.verify(lock_of([locked])).exit_code == 4
+
+
 def test_standard_library_is_held_against_conda(tmp_path: Path) -> None:
     """conda-meta has the sha256 of every file of Python, after it replaced its prefix in them."""
     prefix = tmp_path / "conda"

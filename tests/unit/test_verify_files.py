@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from envlock.formats.startup import DISTUTILS_PRECEDENCE
+from envlock.formats.startup import DISTUTILS_PRECEDENCE, hacks_of
 from envlock.formats.wheel import open_wheel
+from envlock.model.observation import Distribution, File
+from envlock.observe.distributions import recorded_elsewhere
 from tests.unit.venvs import UV_LAUNCHER, Venv, demo_wheel, finding_of, flip, lock_of, rules_of
 from tests.unit.wheels import make_wheel, record_line
 
@@ -134,6 +136,10 @@ def test_another_build_is_drift_not_tampering(tmp_path: Path, venv: Venv, wheel:
     other.records = venv.records
     info = other.install(rebuilt, installer="conda")
     other.records = venv.records
+    assert other.verify(lock).exit_code == 4, "nobody but the file INSTALLER says that conda installed it"
+    listing = {"files": [f"{info.relative_to(other.prefix)}/METADATA"]}
+    (other.prefix / "conda-meta").mkdir()
+    (other.prefix / "conda-meta/demo-1.0-0.json").write_text(json.dumps(listing))
     verdict = other.verify(lock)
     assert (verdict.exit_code, rules_of(verdict)) == (1, ["package-rebuilt"])
     assert finding_of(verdict, "package-rebuilt").found.startswith("1.0, installed by conda")
@@ -389,20 +395,61 @@ def test_project_that_setuptools_installed_for_development(venv: Venv, wheel: Pa
 
 
 def test_distutils_hack_is_setuptools_own(tmp_path: Path, venv: Venv, wheel: Path) -> None:
-    """setuptools runs it at every start: it is what that release holds, or at least what RECORD says."""
+    """setuptools runs it at every start: what no release holds is told, whatever RECORD says of it."""
     hack = {"_distutils_hack/__init__.py": b"pass\n", "distutils-precedence.pth": min(DISTUTILS_PRECEDENCE)}
     venv.install(make_wheel(tmp_path, "setuptools", "99.0", hack))
-    assert venv.verify(lock_of([wheel])).findings == ()
-    path = venv.site / "_distutils_hack/__init__.py"
-    path.write_bytes(b"import os\n")
     verdict = venv.verify(lock_of([wheel]))
-    assert (verdict.exit_code, rules_of(verdict)) == (1, ["startup-code"])
+    assert (verdict.exit_code, finding_of(verdict, "startup-code").severity) == (0, "warning")
+    path = venv.site / "_distutils_hack/__init__.py"
     for info in venv.site.glob("setuptools*"):
         for name in ("METADATA", "RECORD"):
             (info / name).write_text((info / name).read_text().replace("99.0", "80.9.0"))
         info.rename(info.with_name("setuptools-80.9.0.dist-info"))
     venv.rewrite_record(path)
-    assert "setuptools 80.9.0" in finding_of(venv.verify(lock_of([wheel])), "startup-code").found
+    verdict = venv.verify(lock_of([wheel]))
+    assert (verdict.exit_code, rules_of(verdict)) == (1, ["startup-code"])
+    assert "setuptools 80.9.0" in finding_of(verdict, "startup-code").found
+
+
+def test_releases_of_setuptools_are_known() -> None:
+    """Every release has its own hack; one that nobody knows yet may have that of any other."""
+    assert [len(hacks_of(release, "__init__.py")) for release in ("49.2", "49.3", "60.5.1", "75.3.3", "84.2.1")] == [
+        *(0, 1, 1, 1, 1)
+    ]
+    assert hacks_of("75.3.2", "__init__.py") == hacks_of("83.0.0", "__init__.py") != hacks_of("75.3.3", "__init__.py")
+    assert hacks_of("80.9.0", "__init__.py") < hacks_of("85.0", "__init__.py")
+    assert not hacks_of("none", "__init__.py")
+    assert not hacks_of("80.9.0", "more.py")
+
+
+def test_distutils_hack_of_debian(venv: Venv, wheel: Path) -> None:
+    """Debian's setuptools lists no files: its hack is what that release holds, or it is told."""
+    info = venv.site / "setuptools-66.1.1.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: setuptools\nVersion: 66.1.1\n")
+    (venv.site / "distutils-precedence.pth").write_bytes(min(DISTUTILS_PRECEDENCE))
+    (venv.site / "_distutils_hack").mkdir()
+    (venv.site / "_distutils_hack/__init__.py").write_bytes(b"import os\n")
+    assert "startup-code" not in rules_of(venv.verify(lock_of([wheel]), full=False))
+    finding = finding_of(venv.verify(lock_of([wheel])), "startup-code")
+    assert (finding.severity, finding.found) == (
+        "error",
+        "runs at every start, and is not what setuptools 66.1.1 holds",
+    )
+    info.rename(info.with_name("setuptools-99.0.egg-info"))
+    (venv.site / "setuptools-99.0.egg-info/PKG-INFO").write_text("Name: setuptools\nVersion: 99.0\n")
+    assert finding_of(venv.verify(lock_of([wheel])), "startup-code").severity == "warning"
+
+
+def test_records_beside_the_environment() -> None:
+    """A folder of sys.path that is not below the prefix, such as Debian's own, has a prefix of its own."""
+    raw = b"../scripts/pip,,\n../../../bin/pip,,\n../../../../root/.profile,,\n"
+    for site in ("/usr/lib/python3/dist-packages", "/usr/local/lib/python3.11/dist-packages"):
+        files = {f"{site}/pip-23.0.1.dist-info/RECORD": File(kind="file", size=len(raw), content=raw)}
+        pip = Distribution(name="pip", version="23.0.1", folder=f"{site}/pip-23.0.1.dist-info")
+        outside, climbing = recorded_elsewhere([pip], files, "/usr/local")
+        assert [row.split()[2] for row in climbing] == ["../../../../root/.profile,"]
+        assert bool(outside) == site.startswith("/usr/local/")
 
 
 def test_distutils_hack_of_nobody(venv: Venv, wheel: Path) -> None:

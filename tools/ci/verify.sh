@@ -19,7 +19,11 @@ finish() {
 if [ "${INPUT_CHECK_LOCK:-true}" = true ]; then
     envlock lock --check ${env:+"$env"} || finish $? ""
 fi
-if [ "${INPUT_SYNC:-true}" = true ]; then
+sync=${INPUT_SYNC:-true}
+for argument in ${arguments[@]+"${arguments[@]}"}; do
+    case $argument in --image* | --container* | --report*) sync=false ;; esac # these are judged where they are
+done
+if [ "$sync" = true ]; then
     envlock sync ${env:+"$env"} || finish $? ""
 fi
 outputs=()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from envlock.adapters.engine import TIMEOUT_S, Engine, reason_of
 from envlock.errors import UsageError
-from envlock.model.edges import NoProgress, Progress, Task
+from envlock.model.edges import NoProgress, Progress, counted
 from envlock.model.platform import Platform
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class EngineStore:
                 hint="Build the image here first: envlock build.",
             )
         with progress.task("Loading into the Docker Engine", archive_size(platform, omit), unit="bytes") as task:
-            archive = _counted(docker_archive(image, platform, names, omit=omit), task)
+            archive = counted(docker_archive(image, platform, names, omit=omit), task)
             try:
                 answers = list(self._answers(archive, platform))  # to the end, for only then is the connection closed
             except (docker.errors.DockerException, OSError) as error:
@@ -238,9 +238,3 @@ def qualified(tag: str) -> str:
     if host == docker.auth.INDEX_NAME and "/" not in name:
         name = f"library/{name}"
     return f"{host}/{name}:{label}"
-
-
-def _counted(archive: Iterator[bytes], task: Task) -> Iterator[bytes]:
-    for chunk in archive:
-        yield chunk
-        task.advance(len(chunk))

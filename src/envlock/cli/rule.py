@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
-from envlock.errors import UsageError, did_you_mean
+from envlock.errors import UsageError
 
 
 @click.command("rule")
@@ -34,10 +36,22 @@ def command(rule_id: str | None, *, as_json: bool) -> None:
             "unknown-rule",
             f"No rule is called {rule_id!r}, and no variable that changes numbers or code.",
             found=rule_id,
-            hint=did_you_mean(rule_id, rules, "List them: envlock rule"),
+            hint=_nearest(rule_id, rules),
         )
     chosen = list(rules.values()) if rule_id is None else [rules[rule_id]]
     if as_json:
         click.echo(json.dumps(rules_json(chosen), indent=2))
     else:
         click.echo(rules_text(chosen) if rule_id is None else rule_text(chosen[0]), nl=False)
+
+
+def _nearest(typed: str, rules: Iterable[str]) -> str:
+    """Return the hint that names the rule or variable nearest to what was typed, in whatever case."""
+    import difflib
+
+    from envlock.model.factor_table import FACTORS
+
+    names = (*rules, *(name for factor in FACTORS for name in factor.names))
+    known = {name.lower().replace("_", "-"): name for name in names}
+    near = difflib.get_close_matches(typed.lower().replace("_", "-"), known, 1)
+    return f"Did you mean {known[near[0]]!r}?" if near else "List them: envlock rule"

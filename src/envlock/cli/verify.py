@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import datetime
-import functools
-import os
-import shlex
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from envlock.cli.targets import default_target, of_container, of_environment, of_image, of_report
 from envlock.cli.verdicts import FORMATS, Printer
-from envlock.cli.wiring import edges_of, environments, hardware_classes, manifest_here, only, relative, whole
-from envlock.errors import UsageError
+from envlock.cli.wiring import environments, hardware_classes, manifest_here, only
 
 if TYPE_CHECKING:
-    from envlock.model.edges import ContainerEngine
-    from envlock.model.finding import Verdict
-    from envlock.model.lock import Lock, LockFile
     from envlock.model.manifest import Manifest
     from envlock.model.terms import Terms
-    from envlock.operations.verify import Witnesses
-    from envlock.operations.verify_image import Compilers
     from envlock.report.formats import Format
 
 
@@ -128,14 +118,14 @@ def command(
 
     shown = False
     if image is not None:
-        verdict = _of_image(ctx, manifest, lock_file, image, settled(terms), recompile=recompile)
+        verdict = of_image(ctx, manifest, lock_file, image, settled(terms), recompile=recompile)
     elif container is not None:
-        verdict = _of_container(ctx, manifest, lock_file, container, settled(terms))
+        verdict = of_container(ctx, manifest, lock_file, container, settled(terms))
     elif report is not None:
-        verdict = _of_report(ctx, manifest, lock_file, report, settled(terms))
+        verdict = of_report(ctx, manifest, lock_file, report, settled(terms))
     else:
-        target = python or _default_target(manifest.venv_path(name))
-        judge = _of_environment(ctx, manifest, lock_file, target, terms, settled, rehash=rehash)
+        target = python or default_target(manifest.venv_path(name))
+        judge = of_environment(ctx, manifest, lock_file, target, terms, settled, rehash=rehash)
         verdict = judge()
         if fix and verdict.exit_code:
             from envlock.cli.fix import mended
@@ -158,146 +148,3 @@ def _settled(terms: Terms, manifest: Manifest, env: str, *, frozen: bool) -> Ter
 
     check_table(terms.table, f"{manifest.path.name}: env.{env}.verify")
     return terms if frozen else replace(terms, stale=tuple(check_environment(manifest, env)))
-
-
-def _of_environment(
-    ctx: click.Context,
-    manifest: Manifest,
-    lock_file: LockFile,
-    target: Path,
-    terms: Terms,
-    settled: Callable[[Terms], Terms],
-    *,
-    rehash: bool,
-) -> Callable[[], Verdict]:
-    """Return what judges a venv or an interpreter, as often as it is asked."""
-    from envlock.adapters.cache import Cache
-    from envlock.adapters.interpreter import TargetPython
-    from envlock.adapters.machine import observe_machine
-    from envlock.adapters.memory import CacheMemory
-    from envlock.model.factors import marker_of, variables_here
-    from envlock.operations.verify import verify_environment
-
-    env = lock_file.lock.env
-    shown = relative(target.absolute())
-    variables = variables_here(
-        os.environ,
-        folder=str(manifest.folder),
-        locked=lock_file.lock.settings.variables,
-        marker=marker_of(env, lock_file.digest),
-    )
-    witnesses = _witnesses(
-        ctx,
-        manifest,
-        env,
-        interpreter=TargetPython(),
-        machine=observe_machine,
-        variables=variables,
-        memory=None if rehash else CacheMemory(Cache().root),
-    )
-    return lambda: verify_environment(
-        lock_file,
-        target,
-        folder=manifest.lock_path(env).parent,
-        witnesses=witnesses,
-        terms=terms,
-        meanwhile=settled,
-        name=shown,
-        subject=f"{env} --python {shlex.quote(shown)}",
-        venv=_elsewhere(target, manifest.venv_path(env)),
-    )
-
-
-def _of_image(
-    ctx: click.Context, manifest: Manifest, lock_file: LockFile, image: str, terms: Terms, *, recompile: bool
-) -> Verdict:
-    from envlock.adapters.cache import Cache
-    from envlock.adapters.registry import OciRegistry
-    from envlock.adapters.registry_session import Session
-    from envlock.operations.expected_image import base_at_hand
-    from envlock.operations.verify_image import verify_image
-
-    return verify_image(
-        lock_file,
-        whole(image),
-        sums=manifest.sums_path,
-        witnesses=_witnesses(ctx, manifest, lock_file.lock.env),
-        terms=terms,
-        bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
-        compilers=_compilers(ctx, manifest, lock_file.lock) if recompile else None,
-        registry=functools.cache(lambda: OciRegistry(Session(offline=ctx.obj["offline"]))),
-        engines=_engines,
-    )
-
-
-def _of_container(ctx: click.Context, manifest: Manifest, lock_file: LockFile, container: str, terms: Terms) -> Verdict:
-    from envlock.adapters.cache import Cache
-    from envlock.operations.expected_image import base_at_hand
-    from envlock.operations.verify_container import verify_container
-
-    return verify_container(
-        lock_file,
-        container,
-        sums=manifest.sums_path,
-        witnesses=_witnesses(ctx, manifest, lock_file.lock.env),
-        terms=terms,
-        bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
-        engines=_engines,
-    )
-
-
-def _of_report(ctx: click.Context, manifest: Manifest, lock_file: LockFile, report: Path, terms: Terms) -> Verdict:
-    from envlock.adapters.git_sources import checkout_of
-    from envlock.operations.verify_report import verify_report
-
-    return verify_report(
-        lock_file,
-        report,
-        witnesses=_witnesses(ctx, manifest, lock_file.lock.env),
-        terms=terms,
-        checkout=checkout_of(manifest.folder),
-    )
-
-
-def _engines() -> AbstractContextManager[ContainerEngine]:
-    from envlock.adapters.engine_targets import EngineTargets
-
-    return EngineTargets()
-
-
-def _witnesses(ctx: click.Context, manifest: Manifest, env: str, **more: object) -> Witnesses:
-    from envlock.adapters.cache import Cache
-    from envlock.cli.progress import progress_for
-    from envlock.operations.records import records_at_hand
-    from envlock.operations.verify import Witnesses
-
-    records = records_at_hand(manifest.lock_path(env).parent, Cache())
-    return Witnesses(records=records, progress=progress_for(quiet=ctx.obj["quiet"]), **more)  # type: ignore[arg-type]
-
-
-def _compilers(ctx: click.Context, manifest: Manifest, lock: Lock) -> Compilers:
-    """Return what opens the interpreters of the lock's image: the root that they run in is made where need be."""
-    from envlock.operations.compilers import open_compiler
-
-    edges = edges_of(ctx, manifest)
-    return lambda platform: open_compiler(lock, platform, edges)
-
-
-def _elsewhere(target: Path, venv: Path) -> str:
-    """Return the virtual environment that a target is or is the python of, unless it is the environment's own one."""
-    folder = target if target.is_dir() else target.absolute().parent.parent
-    own = not (folder / "pyvenv.cfg").is_file() or (venv.exists() and folder.samefile(venv))
-    return "" if own else relative(folder.absolute())
-
-
-def _default_target(venv: Path) -> Path:
-    active = os.environ.get("VIRTUAL_ENV")
-    for path in (venv, Path(active) if active else None):
-        if path is not None and path.exists():
-            return path
-    raise UsageError(
-        "no-target",
-        "There is nothing to verify yet.",
-        expected=f"a virtual environment {relative(venv)}, or an active one",
-        hint="Make it with `envlock sync`, or name a target with --python or --image.",
-    )

@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import msgspec
 
-from envlock.errors import IntegrityError, UsageError
-from envlock.formats.oci import LAYER, Config, Descriptor, Manifest
+from envlock.errors import UsageError
+from envlock.formats.oci import LAYER, Config, Descriptor, Manifest, check_layers
 from envlock.model.reference import Reference
 
 _TAR = "application/vnd.oci.image.layer.v1.tar"
@@ -53,17 +53,9 @@ def read_base(reference: Reference, manifest: Manifest, config: Config) -> BaseD
     `label-too-long`; IntegrityError (`bad-image`) where the documents disagree.
     """
     where = str(reference)
-    diff_ids = config.rootfs.diff_ids
-    if len(diff_ids) != len(manifest.layers):
-        raise IntegrityError(
-            "bad-image",
-            "An image's configuration and manifest have different numbers of layers.",
-            where=where,
-            expected=f"{len(manifest.layers)} layers",
-            found=f"{len(diff_ids)} diff IDs",
-        )
+    check_layers(config, len(manifest.layers), where)
     check_labels(config.labels, where)
-    pairs = zip(manifest.layers, diff_ids, strict=True)
+    pairs = zip(manifest.layers, config.rootfs.diff_ids, strict=True)
     layers = tuple(BaseLayer(descriptor=_carried(layer, where), diff_id=diff_id) for layer, diff_id in pairs)
     return BaseDocuments(reference=reference, layers=layers, config=config)
 

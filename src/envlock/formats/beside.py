@@ -28,6 +28,17 @@ def write_beside(path: Path, raw: bytes) -> None:
     beside(path, lambda part: part.write_bytes(raw))
 
 
+def write_named(path: Path, raw: bytes) -> None:
+    """Write a file that the user named: whole or not at all, but through a link, and into a device or a pipe.
+
+    To rename over ``/dev/stdout`` would take it from the whole machine.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(raw)
+    else:
+        write_beside(path, raw)
+
+
 def copy_beside(source: Path, path: Path) -> None:
     """Copy a file whole or not at all, its folder made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)

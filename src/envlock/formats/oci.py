@@ -173,6 +173,19 @@ def _parse(raw: bytes, kind: type[_Document], where: str) -> _Document:
         ) from None
 
 
+def check_layers(config: Config, layers: int, where: str) -> None:
+    """Raise IntegrityError (`bad-image`) unless a configuration has one diff ID for each layer of its manifest."""
+    found = len(config.rootfs.diff_ids)
+    if found != layers:
+        raise IntegrityError(
+            "bad-image",
+            "An image's configuration and manifest have different numbers of layers.",
+            where=where,
+            expected=f"{layers} layers",
+            found=f"{found} diff IDs",
+        )
+
+
 class Layout:
     """An OCI layout folder that is read (image-layout.md). Every blob is checked against the digest that names it."""
 
@@ -236,14 +249,7 @@ class Layout:
     def config(self, manifest: Manifest) -> Config:
         """Return the configuration of a manifest, which has one diff ID for each layer."""
         config = parse_config(self.blob(manifest.config), manifest.config.digest)
-        if len(config.rootfs.diff_ids) != len(manifest.layers):
-            raise IntegrityError(
-                "bad-image",
-                "An image's configuration and manifest have different numbers of layers.",
-                where=str(self.root),
-                expected=f"{len(manifest.layers)} layers",
-                found=f"{len(config.rootfs.diff_ids)} diff IDs",
-            )
+        check_layers(config, len(manifest.layers), str(self.root))
         return config
 
     def manifests(self) -> Iterator[tuple[Descriptor, Descriptor | None]]:

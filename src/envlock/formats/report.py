@@ -107,7 +107,8 @@ def _document(raw: bytes, where: str) -> dict[str, Any]:
     try:
         document = records.from_json(raw.removeprefix(b"\xef\xbb\xbf"), object)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        raise _no_report(where, "no JSON" if raw.strip() else "an empty file") from None
+        lock = b"\nlock-version = " in raw[:1000]
+        raise _no_report(where, "a lock" if lock else "no JSON" if raw.strip() else "an empty file") from None
     if not isinstance(document, dict):
         raise _no_report(where, f"JSON of another kind ({type(document).__name__})")
     return document

@@ -24,7 +24,7 @@ from envlock.formats.oci import (
 )
 from envlock.formats.tar import Entry
 from envlock.locking.inside import Inside, Kept, keep, look_inside
-from envlock.model.edges import Progress, Registry, Task
+from envlock.model.edges import Progress, Registry, counted
 from envlock.model.lock import BaseImage, BaseManifest
 from envlock.model.platform import Platform
 from envlock.model.reference import Reference
@@ -127,7 +127,7 @@ def _layers(registry: Registry, base: BaseDocuments, progress: Progress) -> list
 
     def read(layer: BaseLayer) -> list[tuple[str, Kept]]:
         entries = read_layer(
-            _counted(registry.blob(at, layer.descriptor.digest), task),
+            counted(registry.blob(at, layer.descriptor.digest), task),
             where=f"{at.repository} {layer.descriptor.digest}",
             digest=layer.descriptor.digest,
             diff_id=layer.diff_id,
@@ -149,12 +149,6 @@ def _kept(entry: Entry, body: Iterator[bytes]) -> Kept | None:
     if entry.kind == "file":
         return keep(entry.path, entry.size, body)
     return Kept(kind=entry.kind, link=entry.link)
-
-
-def _counted(chunks: Iterator[bytes], task: Task) -> Iterator[bytes]:
-    for chunk in chunks:
-        task.advance(len(chunk))
-        yield chunk
 
 
 def _check_agreement(inside: Mapping[Platform, Inside], reference: str) -> None:

@@ -35,7 +35,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """By the names of what is installed: `verify` looks at the files. Empty where there is no lock to compare with."""
     differences: tuple[str, ...] = ()
     hardware: str = ""
-    """The class of the lock that this machine is of."""
+    """Which class of the lock this machine is of, such as `class laptop`; empty where the lock names none."""
     image: str = ""
     """Reference with digest of the lock's image, where its registry has it."""
     next: str = ""

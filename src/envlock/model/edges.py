@@ -54,6 +54,13 @@ class NoProgress:
         return nullcontext(_NoTask())
 
 
+def counted(chunks: Iterable[bytes], task: Task) -> Iterator[bytes]:
+    """Yield chunks, and tell a task how many bytes went by."""
+    for chunk in chunks:
+        task.advance(len(chunk))
+        yield chunk
+
+
 class Downloads(Protocol):
     """The one HTTP client: whole files are streamed to disk, parts come by range requests (RFC 9110, 14)."""
 

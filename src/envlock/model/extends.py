@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from envlock.errors import UsageError
+from envlock.errors import UsageError, did_you_mean
 
 _REQUIREMENTS = ("from", "groups", "extras", "dependencies", "constraints", "overrides", "inputs")
 _ADDED = (*_REQUIREMENTS, "os-packages", "run", "include", "waivers")
@@ -40,14 +39,13 @@ def _merged(tables: Mapping[str, dict[str, Any]], name: str, where: str, below: 
     result: dict[str, Any] = {}
     for parent in table.get("extends", ()):
         if parent not in tables:
-            near = difflib.get_close_matches(parent, tables, 1)
             raise UsageError(
                 "unknown-env",
                 f"Environment {name!r} extends {parent!r}, which is not there.",
                 where=f"{where}: env.{name}.extends",
                 expected="one of: " + ", ".join(sorted(set(tables) - {name})),
                 found=parent,
-                hint=f"Did you mean {near[0]!r}?" if near else "",
+                hint=did_you_mean(parent, tables),
             )
         inherited = _merged(tables, parent, where, (*below, name))
         result = _over(result, {key: value for key, value in inherited.items() if key not in _OWN})

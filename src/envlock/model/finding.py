@@ -16,11 +16,30 @@ Impact = Literal["results", "security", "compat", "cosmetic"]
 Family = Literal["LOCK", "PKG", "FILE", "PY", "SYS", "CPU", "ACC", "ENV", "NUM"]
 Nature = Literal["drift", "integrity", "unknown"]
 Outcome = Literal["match", "drift", "unverified", "integrity"]
-Need = Literal["packages", "files", "bytes", "interpreter", "image", "container", "machine", "class", "classes", "variables", "stdlib"]
+Need = Literal[
+    "packages",
+    "files",
+    "bytes",
+    "interpreter",
+    "image",
+    "container",
+    "machine",
+    "class",
+    "classes",
+    "variables",
+    "stdlib",
+]
 
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+"""From hard to mild."""
 IMPACTS: tuple[Impact, ...] = ("results", "security", "compat", "cosmetic")
 _FAMILIES: tuple[Family, ...] = ("PKG", "PY", "SYS", "ACC", "CPU", "ENV", "NUM", "FILE", "LOCK")
 EXIT_CODES: dict[Outcome, int] = {"match": 0, "drift": 1, "unverified": 3, "integrity": 4}
+
+
+def milder(one: Severity, other: Severity) -> Severity:
+    """Return the milder of two severities."""
+    return max(one, other, key=SEVERITIES.index)
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +170,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def order(finding: Finding) -> tuple[object, ...]:
     """Sort key of findings: broken integrity voids all else, then drift, results first; what is unknown."""
     return (
-        ("error", "warning", "info").index(finding.severity),
+        SEVERITIES.index(finding.severity),
         ("integrity", "drift", "unknown").index(finding.nature),
         IMPACTS.index(finding.impact),
         finding.rank,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
-from envlock.errors import UsageError
+from envlock.errors import UsageError, did_you_mean
 from envlock.model import cpu_level, records
 from envlock.model.constraint import CAPABILITY, COUNT, DRIVER, GIB, Scale, parse_constraint
 
@@ -19,7 +18,7 @@ class AcceleratorClass(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"
 
     kind: Literal["nvidia", "amd", "none"]
     models: tuple[str, ...] = ()
-    """Any of these, as NVIDIA's product names contain them: A100, H100, L4."""
+    """Any of these, as whole words of the product's name (`model.gpu_name.means`): A100, H100, L4."""
     count: str | None = None
     memory_gib: str | None = None
     driver: str | None = None
@@ -99,14 +98,13 @@ def _table(table: Any, kind: type[msgspec.Struct], where: str) -> None:
     known = sorted(field.encode_name for field in msgspec.structs.fields(kind))
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
             raise UsageError(
                 "unknown-key",
                 f"The manifest has an unknown key {key!r}.",
                 where=where,
                 expected="one of: " + ", ".join(known),
                 found=key,
-                hint=f"Did you mean {near[0]!r}?" if near else "",
+                hint=did_you_mean(key, known),
             )
 
 
@@ -168,6 +166,8 @@ def _level(text: str, where: str) -> str:
     known = cpu_level.PARENTS
     level = match[2].lower().replace("_", "-") if match else ""
     if match is None or level not in known:
+        import difflib
+
         near = difflib.get_close_matches(level or text.strip().lower(), known, 1)
         raise _bad(
             where,

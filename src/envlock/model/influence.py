@@ -27,8 +27,11 @@ _REST = Influence(
     impact="compat",
     why="It does no arithmetic of its own, but code that uses it may behave differently.",
 )
+ACCELERATOR_RANK = 29
+"""After the libraries that compute on them."""
 PYTHON_RANK = 40
 SETTINGS_RANK = 41
+CPU_RANK = 42
 
 _FRAMEWORKS = """
     tensorflow tensorflow-(cpu|gpu|intel|rocm|aarch64|macos) tf-nightly intel-tensorflow torch jax jaxlib keras

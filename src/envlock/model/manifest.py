@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from pathlib import Path
 
 import msgspec
 
-from envlock.errors import UsageError
+from envlock.errors import UsageError, did_you_mean
 from envlock.model.hardware import HardwareClass
 from envlock.model.index import Index
 from envlock.model.lock import Cuda, Policy, Settings, Urls
@@ -142,14 +141,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """Return one environment; UsageError (`unknown-env`) with the nearest names."""
         if name in self.environments:
             return self.environments[name]
-        near = difflib.get_close_matches(name, self.environments, 1)
         raise UsageError(
             "unknown-env",
             f"The manifest has no environment {name!r}.",
             where=self.path.name,
             expected="one of: " + ", ".join(sorted(self.environments)),
             found=name,
-            hint=f"Did you mean {near[0]!r}?" if near else "",
+            hint=did_you_mean(name, self.environments),
         )
 
     def lock_path(self, name: str) -> Path:

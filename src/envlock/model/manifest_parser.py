@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import re
 import tomllib
 import typing
@@ -13,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from envlock.errors import UsageError
+from envlock.errors import UsageError, did_you_mean
 from envlock.model import records
 from envlock.model.extends import merged
 from envlock.model.hardware import parse_hardware
@@ -181,14 +180,13 @@ def _check_keys(table: Any, kind: type[msgspec.Struct], where: str, key: str) ->
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     for name, value in table.items():
         if name not in fields:
-            near = difflib.get_close_matches(name, fields, 1)
             raise UsageError(
                 "unknown-key",
                 f"The manifest has an unknown key {name!r}.",
                 where=f"{where}: {key or 'top level'}",
                 expected="one of: " + ", ".join(sorted(fields)),
                 found=name,
-                hint=f"Did you mean {near[0]!r}?" if near else "",
+                hint=did_you_mean(name, fields),
             )
         inner = next((t for t in (fields[name], *typing.get_args(fields[name])) if _is_record(t)), None)
         if inner is None:

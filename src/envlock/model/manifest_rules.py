@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import urlsplit
 
-from envlock.errors import UsageError
+from envlock.errors import UsageError, did_you_mean
 from envlock.model.image_rules import check_image, check_variables, check_whole_image
 from envlock.model.index import Index
 from envlock.model.manifest import Environment, cutoff_of
@@ -67,14 +66,13 @@ def _check_mirror(index: Index, names: Sequence[str], where: str) -> None:
     refuse_credentials(mirrored, "mirror-of", where)
     others = ["default", *(name for name in names if name != index.name)]
     if mirrored not in others and urlsplit(mirrored).scheme not in ("http", "https"):
-        near = difflib.get_close_matches(mirrored, others, 1)
         raise UsageError(
             "bad-manifest",
             "mirror-of names no other index.",
             where=where,
             expected="a URL, or one of: " + ", ".join(others),
             found=mirrored,
-            hint=f"Did you mean {near[0]!r}?" if near else "",
+            hint=did_you_mean(mirrored, others),
         )
 
 
@@ -213,14 +211,13 @@ def _check_source(name: str, where: str) -> None:
 def _known(names: Iterable[str], classes: Collection[str], where: str) -> None:
     for name in names:
         if name not in classes:
-            near = difflib.get_close_matches(name, classes, 1)
             raise UsageError(
                 "unknown-hardware",
                 f"No hardware class is called {name!r}.",
                 where=where,
                 expected="one of: " + ", ".join(sorted(classes)) if classes else f"a table [hardware.{name}]",
                 found=name,
-                hint=f"Did you mean {near[0]!r}?" if near else "",
+                hint=did_you_mean(name, classes),
             )
 
 

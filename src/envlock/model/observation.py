@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -62,11 +63,8 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     direct_url: DirectUrl | None = None
     problem: str = ""
     """What of its metadata could not be read."""
-
-    @property
-    def by_conda(self) -> bool:
-        """Whether conda installed it: it leaves the notes of the machine where the package was built."""
-        return self.installer.startswith("conda")
+    by_conda: bool = False
+    """Whether conda installed it, which it says in conda-meta: it leaves the notes of the machine of the build."""
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +139,15 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """None where nobody looked."""
     oddities: tuple[str, ...] = ()
     """What made a part of the environment unobservable, one sentence each."""
+
+    def imported(self) -> dict[str, list[Distribution]]:
+        """Return the distributions by name that are imported: the first folder of sys.path that has a name decides."""
+        found: dict[str, list[Distribution]] = {}
+        for site in self.layout.sites:
+            here = [each for each in self.distributions if posixpath.dirname(each.folder) == site]
+            for name in {each.name for each in here} - found.keys():
+                found[name] = [each for each in here if each.name == name]
+        return found
 
     def below(self, folder: str) -> Iterator[tuple[str, File]]:
         """Yield the files below a folder, as (path relative to it, file)."""

@@ -30,3 +30,8 @@ def size_text(size: int) -> str:
         if size >= factor > 1:
             return f"{size / factor:.1f} {unit}B"
     return f"{size} B"
+
+
+def gib(size: int) -> str:
+    """Return bytes as people name memory: `39.6 GiB`."""
+    return f"{size / (1 << 30):.1f} GiB"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import msgspec
+
+from envlock.errors import EnvlockError
 
 
 class Unknown(msgspec.Struct, frozen=True, kw_only=True):
@@ -10,3 +14,8 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str
     hint: str = ""
+
+    @classmethod
+    def because(cls, error: EnvlockError) -> Self:
+        """Return what an error says: its sentence with what was found, and its next step."""
+        return cls(reason=error.what + (f" ({error.found})" if error.found else ""), hint=error.hint)

@@ -9,7 +9,7 @@ import msgspec
 from envlock.errors import IntegrityError, UnverifiableError, UsageError
 from envlock.formats.blob import LIMIT
 from envlock.formats.layer_reader import Digests, read_layer
-from envlock.formats.oci import Config, digest_of, parse_config
+from envlock.formats.oci import Config, check_layers, digest_of, parse_config
 from envlock.formats.tar import Entry
 from envlock.model import records
 from envlock.observe.image_files import Node
@@ -73,14 +73,7 @@ def read_archive(chunks: Iterable[bytes], *, where: str, tag: str = "") -> Archi
     if raw is None:
         raise IntegrityError("bad-image", "An archive lacks the configuration of its image.", where=where)
     config = parse_config(raw, where)
-    if len(config.rootfs.diff_ids) != len(row.layers):
-        raise IntegrityError(
-            "bad-image",
-            "An image's configuration and manifest have different numbers of layers.",
-            where=where,
-            expected=f"{len(row.layers)} layers",
-            found=f"{len(config.rootfs.diff_ids)} diff IDs",
-        )
+    check_layers(config, len(row.layers), where)
     return ArchivedImage(
         config=config,
         config_digest=digest_of(raw),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from envlock.errors import UsageError
 from envlock.model import records
+from envlock.model.observation import Distribution, File
 
 
 class CondaPackage(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,3 +53,54 @@ def read_conda_packages(prefix: Path) -> tuple[CondaPackage, ...]:
                 hint="Ask conda to mend it: conda install --force-reinstall " + path.name.rpartition("-")[0],
             ) from None
     return tuple(sorted(found, key=lambda package: package.name))
+
+
+class _LinkedPath(msgspec.Struct, frozen=True):
+    path: str = msgspec.field(name="_path")
+    sha256: str = ""
+    sha256_in_prefix: str = ""
+    path_type: str = ""
+
+
+class _LinkedPaths(msgspec.Struct, frozen=True):
+    paths: tuple[_LinkedPath, ...] = ()
+
+
+class _Listing(msgspec.Struct, frozen=True):
+    files: tuple[str, ...] = ()
+    paths_data: _LinkedPaths = _LinkedPaths()
+
+
+def with_conda(
+    distributions: Iterable[Distribution], files: Mapping[str, File], prefix: str
+) -> tuple[Distribution, ...]:
+    """Return the distributions, those marked that conda installed below `prefix`.
+
+    INSTALLER says what anybody writes there. A package is conda's where conda-meta lists its metadata, and where
+    every file that was hashed has the digest that conda-meta has of it, if it has one: conda wrote those once.
+    """
+    known = tuple(distributions)
+    folders = {each.folder for each in known if each.installer.startswith("conda")}
+    vouched = set(_vouched(folders, files, prefix.rstrip("/"))) if folders else set()
+    return tuple(msgspec.structs.replace(each, by_conda=True) if each.folder in vouched else each for each in known)
+
+
+def _vouched(folders: set[str], files: Mapping[str, File], prefix: str) -> Iterator[str]:
+    for path in sorted(Path(prefix, "conda-meta").glob("*.json")):
+        try:
+            listing = records.from_json(path.read_bytes(), _Listing)
+        except (OSError, msgspec.DecodeError, RecursionError):
+            continue
+        listed = {posixpath.dirname(f"{prefix}/{name}") for name in listing.files if name.endswith("/METADATA")}
+        if found := listed & folders:
+            rows = listing.paths_data.paths
+            if not any(_is_other(row, files.get(f"{prefix}/{row.path}")) for row in rows):
+                yield from found
+
+
+def _is_other(row: _LinkedPath, file: File | None) -> bool:
+    """Tell whether a file is another one than conda put there; what it compiled may be compiled again."""
+    digest = row.sha256_in_prefix or row.sha256
+    if file is None or not file.sha256 or not digest or row.path.endswith(".pyc") or row.path_type == "softlink":
+        return False
+    return file.sha256 != digest

@@ -8,11 +8,11 @@ from types import MappingProxyType
 
 from envlock.errors import IntegrityError, UnverifiableError, UsageError
 from envlock.formats.layer_reader import read_layer
-from envlock.model.edges import ContainerEngine, Progress
+from envlock.model.edges import ContainerEngine, Progress, counted
 from envlock.model.engine import Change, EngineContainer, EngineImage
 from envlock.model.factors import variables_of
 from envlock.model.observation import ContainerFact, Environment, ImageFact, Observation, Unknown
-from envlock.observe.engine_image import counted, fact_of
+from envlock.observe.engine_image import fact_of
 from envlock.observe.image_files import Node, Start
 from envlock.observe.layers import laid_out, node_of
 

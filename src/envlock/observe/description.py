@@ -65,10 +65,7 @@ def describe(python: Path, interpreter: TargetInterpreter) -> Description:
         answer = _read_off(python, None)
         if answer is None:
             raise
-        reason = error.what + (f" ({error.found})" if error.found else "")
-        return Description(
-            answer=answer, python=python, about=Unknown(reason=reason, hint=error.hint), silent=error.what
-        )
+        return Description(answer=answer, python=python, about=Unknown.because(error), silent=error.what)
     answer = _read_off(python, program)
     if answer is None:
         raise UnverifiableError(

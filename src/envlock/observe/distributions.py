@@ -95,7 +95,10 @@ def _read(folder: str, files: Mapping[str, File]) -> Distribution:
 def recorded_elsewhere(
     distributions: Iterable[Distribution], files: Mapping[str, File], prefix: str
 ) -> tuple[set[str], list[str]]:
-    """Return (paths below `prefix` that RECORDs name and the walk has not met, rows that climb out of it)."""
+    """Return (paths below `prefix` that RECORDs name and the walk has not met, rows that climb out of it).
+
+    A folder of sys.path that is not below `prefix` has one of its own: in Debian's pip a row is ``../scripts/pip``.
+    """
     root = prefix.rstrip("/") + "/"
     outside: set[str] = set()
     climbing: list[str] = []
@@ -112,7 +115,7 @@ def recorded_elsewhere(
                 continue
             if path.startswith(root):
                 outside.add(path)
-            else:
+            elif site.startswith(root) or not path.startswith(site.rpartition("/lib/")[0] + "/"):
                 climbing.append(f"{posixpath.basename(distribution.folder)}/RECORD names {row.path}, outside {prefix}")
     return outside, climbing
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from envlock.errors import IntegrityError, UsageError
+from msgspec.structs import replace
+
+from envlock.errors import IntegrityError
 from envlock.formats.project import LABEL_SOURCE, comment_of
-from envlock.model.edges import ContainerEngine, Progress, Task
+from envlock.model.edges import ContainerEngine, Progress, counted
 from envlock.model.engine import EngineImage
 from envlock.model.factors import variables_of
 from envlock.model.observation import ImageFact, LayerFact, Observation, ProjectFact, Unknown
-from envlock.model.platform import Platform
 from envlock.observe.archive import ArchivedImage, ArchivedLayer, read_archive
-from envlock.observe.image import platform_of
+from envlock.observe.image import broken, platform_of
 from envlock.observe.layers import LOCK_PATH, image_files, start_of
 from envlock.observe.project import ProjectFiles, destination_of, project_fact, tree_of
 
@@ -63,7 +64,7 @@ def observe_archive(
         archived = read_archive(chunks, where=where, tag=tag)
     except IntegrityError as error:
         why = f"{error.what} {error.found}".strip()
-        return Observation(target=name, full=True, environment=None, image=_broken(name, why))
+        return Observation(target=name, full=True, environment=None, image=broken(name, why))
     config = archived.config
     facts = tuple(_layer(layer, said) for layer, said in zip(archived.layers, config.rootfs.diff_ids, strict=True))
     nodes = [layer.nodes for layer in archived.layers if layer is not None]
@@ -76,7 +77,7 @@ def observe_archive(
         variables=variables_of(config.variables, "image", locked=locked),
         image=ImageFact(
             reference=name,
-            platform=platform_of(config),
+            platform=platform_of(config.os, config.architecture),
             digest="",
             config=archived.config_digest.removeprefix("sha256:"),
             labels=config.labels,
@@ -86,13 +87,6 @@ def observe_archive(
             unclear=read.unclear,
         ),
     )
-
-
-def counted(chunks: Iterator[bytes], task: Task) -> Iterator[bytes]:
-    """Yield the chunks, and tell how many bytes went by."""
-    for chunk in chunks:
-        task.advance(len(chunk))
-        yield chunk
 
 
 def fact_of(image: EngineImage, name: str) -> ImageFact:
@@ -112,7 +106,7 @@ def fact_of(image: EngineImage, name: str) -> ImageFact:
         )
     return ImageFact(
         reference=name,
-        platform=_platform(image),
+        platform=platform_of(image.system, image.architecture),
         digest="",
         # The manifest of a project image follows from nothing that is shown here.
         config="" if image.by_manifest and project is not None else image.image_id.removeprefix("sha256:"),
@@ -121,13 +115,6 @@ def fact_of(image: EngineImage, name: str) -> ImageFact:
         lock=_UNREAD,
         project=project,
     )
-
-
-def _platform(image: EngineImage) -> Platform | None:
-    try:
-        return Platform.parse(f"{image.system}/{image.architecture}")
-    except UsageError:
-        return None
 
 
 def _layer(layer: ArchivedLayer | None, said: str) -> LayerFact:
@@ -159,19 +146,5 @@ def _lock_in(layer: ArchivedLayer | None) -> bytes | None:
 
 
 def _with_contradiction(observation: Observation, why: str) -> Observation:
-    from msgspec.structs import replace
-
     assert observation.image is not None
     return replace(observation, image=replace(observation.image, contradictions=(why,)))
-
-
-def _broken(name: str, why: str) -> ImageFact:
-    return ImageFact(
-        reference=name,
-        platform=None,
-        digest="",
-        labels={},
-        layers=(),
-        lock=Unknown(reason="the image cannot be read"),
-        contradictions=(why,),
-    )

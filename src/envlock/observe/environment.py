@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
 from envlock.errors import UnverifiableError, UsageError
-from envlock.formats.dist_info import READ
 from envlock.formats.launcher import named_interpreter
 from envlock.formats.pyc import source_of
 from envlock.model.edges import Memory, Progress, TargetInterpreter, Task
 from envlock.model.observation import (
     Bytecode,
-    Distribution,
     Environment,
     File,
     Layout,
@@ -26,16 +23,17 @@ from envlock.model.observation import (
     Unknown,
 )
 from envlock.observe.bytecode import compare_bytecode
+from envlock.observe.conda import with_conda
 from envlock.observe.description import Answer, describe
-from envlock.observe.distributions import find_distributions, recorded_elsewhere, recorded_sizes
-from envlock.observe.interpreter import impostors, is_python_name
-from envlock.observe.reading import BIG, CONTENT_LIMIT, Keep, Reading, read_metadata
+from envlock.observe.distributions import find_distributions, recorded_elsewhere
+from envlock.observe.interpreter import impostors
+from envlock.observe.reading import BIG, Reading, read_metadata
 from envlock.observe.stat_cache import StatCache
 from envlock.observe.stdlib import look_at_stdlib
 from envlock.observe.tree import look, walk
+from envlock.observe.wanted import is_interpreter, is_metadata, keeper, worth_hashing
 
 _PYTHONS = ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe")
-_METADATA = ("/pyvenv.cfg", ".pth", ".start", ".egg-link", ".egg-info")
 
 
 def find_python(target: Path) -> Path:
@@ -86,8 +84,7 @@ def observe_environment(
             try:
                 described = asked.result()
             except UnverifiableError as error:
-                unknown = Unknown(reason=error.what + (f" ({error.found})" if error.found else ""), hint=error.hint)
-                return Observation(target=name or str(target), full=full, environment=unknown)
+                return Observation(target=name or str(target), full=full, environment=Unknown.because(error))
             answer, python = described.answer, described.python
             layout = _layout(answer, python)
             files: dict[str, File] = {}
@@ -96,8 +93,8 @@ def observe_environment(
         files[f"{layout.prefix}/pyvenv.cfg"] = config = look(f"{layout.prefix}/pyvenv.cfg")
         if config.problem:
             del files[f"{layout.prefix}/pyvenv.cfg"]
-        keep = _keep(layout)
-        read_metadata(files, [path for path in files if _is_metadata(path, layout)], keep, digest=full)
+        keep = keeper(layout.sites, layout.scripts)
+        read_metadata(files, [path for path in files if is_metadata(path, layout)], keep, digest=full)
         distributions = find_distributions(layout.sites, files)
         elsewhere, oddities = recorded_elsewhere(distributions, files, layout.data)
         for path in elsewhere:
@@ -106,8 +103,8 @@ def observe_environment(
                 files[path] = file
         bytecode = None
         if full:
-            rest = [p for p, f in files.items() if not f.sha256 and not _is_interpreter(p, layout)]
-            rest = _worth_hashing(rest, files, distributions)
+            rest = [p for p, f in files.items() if not f.sha256 and not is_interpreter(p, layout)]
+            rest = worth_hashing(rest, files, distributions)
             with progress.task("Hashing installed files", sum(files[p].size for p in rest), unit="bytes") as task:
                 reading.finish(files, rest, keep, task)
             layout = _with_aliases(layout, files)
@@ -119,6 +116,7 @@ def observe_environment(
                 )
             if memory is not None and cache.changed:
                 memory.keep(key, cache.dump())
+        distributions = with_conda(distributions, files, layout.prefix)
     return Observation(
         target=name or str(target),
         full=full,
@@ -203,66 +201,3 @@ def _with_aliases(layout: Layout, files: dict[str, File]) -> Layout:
 def _data_folders(answer: Answer, layout: Layout) -> list[str]:
     """Return where wheels put data and headers in a venv; elsewhere only what RECORD names is looked at."""
     return [f"{layout.data}/{name}" for name in ("include/site", "share", "etc", "man")] if answer.venv else []
-
-
-def _worth_hashing(paths: list[str], files: dict[str, File], distributions: Iterable[Distribution]) -> list[str]:
-    """Leave out huge files whose digest no rule needs: those of nobody, and those that RECORD gives another size.
-
-    A sparse file of a terabyte must not stop a verification.
-    """
-    huge = [path for path in paths if files[path].size > CONTENT_LIMIT]
-    if not huge:
-        return paths
-    sizes = recorded_sizes(distributions, files, huge)
-    left_out = set()
-    for path in huge:
-        size = sizes.get(path, -1)
-        if size is not None and size != files[path].size:
-            left_out.add(path)
-            if size >= 0:
-                problem = f"it has {files[path].size} bytes, RECORD says {size}"
-                files[path] = msgspec.structs.replace(files[path], problem=problem)
-    return [path for path in paths if path not in left_out]
-
-
-def _is_metadata(path: str, layout: Layout) -> bool:
-    """Tell whether even --quick reads a file."""
-    if not (path.endswith(_METADATA) or "-info/" in path or "_editable" in path):
-        return False  # nearly all of them
-    folder, name = posixpath.split(path)
-    if name in READ:
-        return folder.endswith((".dist-info", ".egg-info"))
-    return name == "pyvenv.cfg" or (_runs_at_start(name) and folder in layout.sites)
-
-
-def _runs_at_start(name: str) -> bool:
-    """Tell whether a file right below a site says what runs at every start, or what is installed for development."""
-    return name.endswith((".pth", ".start", ".egg-link", ".egg-info")) or ("_editable" in name and name.endswith(".py"))
-
-
-def _is_interpreter(path: str, layout: Layout) -> bool:
-    folder, _, name = path.rpartition("/")
-    return folder == layout.scripts and is_python_name(name)
-
-
-def _keep(layout: Layout) -> Keep:
-    return keeper(layout.sites, layout.scripts)
-
-
-def keeper(sites: Iterable[str], scripts: str) -> Keep:
-    """Return the choice of files whose content rules read."""
-    roots = frozenset(sites)
-
-    def keep(path: str, start: bytes) -> bool:
-        folder, _, name = path.rpartition("/")
-        if name.endswith(".pyc"):
-            return True
-        if name == "pyvenv.cfg":
-            return True
-        if name in READ:
-            return folder.endswith((".dist-info", ".egg-info"))
-        if folder == scripts:
-            return start == b"#!"
-        return _runs_at_start(name) and folder in roots
-
-    return keep

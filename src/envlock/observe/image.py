@@ -55,7 +55,7 @@ def observe_image(
         config = config_of(source, manifest)
     except IntegrityError as error:
         why = f"{error.what} {f'found {error.found}' if error.found else ''}".strip()
-        return Observation(target=name, full=full, environment=None, image=_broken(name, why))
+        return Observation(target=name, full=full, environment=None, image=broken(name, why))
     layers = tuple(
         _look(source, blob, diff_id) for blob, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
     )
@@ -70,7 +70,7 @@ def observe_image(
         variables=variables_of(config.variables, "image", locked=locked),
         image=ImageFact(
             reference=name,
-            platform=platform_of(config),
+            platform=platform_of(config.os, config.architecture),
             digest=source.descriptor.digest.removeprefix("sha256:"),
             config=manifest.config.digest.removeprefix("sha256:"),
             labels=config.labels,
@@ -83,10 +83,10 @@ def observe_image(
     )
 
 
-def platform_of(config: Config) -> Platform | None:
-    """Return the platform that a configuration names, None where it is none that locks know."""
+def platform_of(system: str, architecture: str) -> Platform | None:
+    """Return the platform that an image names, None where it is none that locks know."""
     try:
-        return Platform.parse(f"{config.os}/{config.architecture}")
+        return Platform.parse(f"{system}/{architecture}")
     except UsageError:
         return None
 
@@ -161,7 +161,8 @@ def _contradictions(descriptor: Descriptor, config: Config) -> Iterator[str]:
         yield f"the index says {said.os}/{said.architecture}, the config {config.os}/{config.architecture}"
 
 
-def _broken(name: str, why: str) -> ImageFact:
+def broken(name: str, why: str) -> ImageFact:
+    """Return an image of which nothing is known but how its documents contradict themselves."""
     return ImageFact(
         reference=name,
         platform=None,

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from envlock.formats.image_tree import resolved
-from envlock.model.observation import Environment, File, Interpreter, Layout, Unknown
+from envlock.model.observation import Distribution, Environment, File, Interpreter, Layout, Unknown
 from envlock.observe.distributions import find_distributions, recorded_elsewhere
-from envlock.observe.environment import keeper
+from envlock.observe.wanted import keeper
 
 _SITES = re.compile(r"(?P<prefix>.*?)/?(lib|lib64)/(?P<python>python3(\.\d+)?)/(site|dist)-packages")
 _VERSION = re.compile(rb'^#define\s+PY_VERSION\s+"([^"]+)"', re.MULTILINE)
@@ -82,7 +82,7 @@ def environment_of(tree: dict[str, Node], start: Start) -> Environment | Unknown
         if feature
         else Unknown(reason="no folder such as lib/python3.9 tells the version of its Python"),
         layout=places,
-        distributions=find_distributions(places.sites, files),
+        distributions=_with_conda(find_distributions(places.sites, files), tree, prefix),
         files=files,
         walked=True,
         hashed=True,
@@ -171,3 +171,15 @@ def _recorded(files: dict[str, File], places: Layout, tree: dict[str, Node]) -> 
     """Return the paths outside the walked folders that RECORDs name and the image has."""
     outside, _ = recorded_elsewhere(find_distributions(places.sites, files), files, places.data)
     return {path for path in outside if path in tree and tree[path].kind != "dir"}
+
+
+def _with_conda(found: tuple[Distribution, ...], tree: Mapping[str, Node], prefix: str) -> tuple[Distribution, ...]:
+    """Mark what conda installed: conda-meta has a file for it, in the name of which only the version is sure."""
+    if not any(each.installer.startswith("conda") for each in found):
+        return found
+    names = {path.rpartition("/")[2] for path in tree if path.startswith(f"{prefix}/conda-meta/")}
+    versions = {parts[1] for name in names if len(parts := name.removesuffix(".json").rsplit("-", 2)) == 3}
+    return tuple(
+        msgspec.structs.replace(each, by_conda=each.installer.startswith("conda") and each.version in versions)
+        for each in found
+    )

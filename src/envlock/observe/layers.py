@@ -16,7 +16,7 @@ from envlock.formats.image_tree import merged
 from envlock.formats.layer_reader import read_layer
 from envlock.formats.oci import Config, Descriptor, Manifest
 from envlock.formats.tar import Entry
-from envlock.model.edges import Progress, Task
+from envlock.model.edges import Progress, Task, counted
 from envlock.model.observation import Environment, LayerFact, Unknown
 from envlock.observe.image_files import Node, Start, environment_of
 from envlock.observe.sources import ImageSource
@@ -93,14 +93,9 @@ def _read(source: ImageSource, blob: Descriptor, fact: LayerFact, task: Task) ->
         return _LayerFiles(fact=fact, nodes=[])
     nodes: list[tuple[str, Node]] = []
 
-    def counted() -> Iterator[bytes]:
-        for chunk in source.chunks(blob):
-            task.advance(len(chunk))
-            yield chunk
-
     try:
         for entry, body in read_layer(
-            counted(), where=blob.digest, digest=blob.digest, diff_id=f"sha256:{fact.diff_id}"
+            counted(source.chunks(blob), task), where=blob.digest, digest=blob.digest, diff_id=f"sha256:{fact.diff_id}"
         ):
             if entry.path:
                 nodes.append((f"/{entry.path}", node_of(entry, body)))

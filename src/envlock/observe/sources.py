@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from envlock.errors import IntegrityError, UnverifiableError, UsageError
+from envlock.errors import UnverifiableError, UsageError
 from envlock.formats.blob import checked, small
 from envlock.formats.oci import (
     CONFIG,
@@ -20,6 +20,7 @@ from envlock.formats.oci import (
     Descriptor,
     Layout,
     Manifest,
+    check_layers,
     parse_config,
     parse_index,
     parse_manifest,
@@ -82,14 +83,7 @@ def config_of(source: ImageSource, manifest: Manifest) -> Config:
             found=manifest.artifact_type or manifest.config.media_type,
         )
     config = parse_config(source.blob(manifest.config), manifest.config.digest)
-    if len(config.rootfs.diff_ids) != len(manifest.layers):
-        raise IntegrityError(
-            "bad-image",
-            "An image's configuration and manifest have different numbers of layers.",
-            where=source.descriptor.digest,
-            expected=f"{len(manifest.layers)} layers",
-            found=f"{len(config.rootfs.diff_ids)} diff IDs",
-        )
+    check_layers(config, len(manifest.layers), source.descriptor.digest)
     return config
 
 

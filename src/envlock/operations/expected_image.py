@@ -19,7 +19,7 @@ from envlock.model.observation import ImageFact, LayerFact
 from envlock.model.platform import Platform, image_platforms
 from envlock.model.reference import Reference
 from envlock.operations.base_layers import base_reference
-from envlock.verify.case import PlannedDigest, Sums
+from envlock.verify.vouched import PlannedDigest, Sums
 
 Bases = Callable[[Platform], BaseDocuments | None]
 """Returns the documents of a lock's base from a registry, where they are at hand."""

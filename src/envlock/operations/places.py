@@ -10,7 +10,7 @@ from envlock.errors import IntegrityError, UsageError
 from envlock.formats.blob import checked, write_blob
 from envlock.formats.oci import REF_NAME, Descriptor, Layout, parse_index, parse_manifest
 from envlock.image.layout import others_in, prepare_layout, write_index
-from envlock.model.edges import Registry, Task
+from envlock.model.edges import Registry, Task, counted
 from envlock.model.reference import Reference
 from envlock.operations.documents import Documents, LayoutDocuments, RegistryDocuments, is_index
 from envlock.operations.references import is_lock_tag, lock_tag, lock_tag_moved
@@ -109,12 +109,7 @@ class RegistryPlace:
         ):
             return False
 
-        def counted() -> Iterator[bytes]:
-            for chunk in source.chunks(blob):
-                task.advance(len(chunk))
-                yield chunk
-
-        self._registry.upload(self._reference, blob.digest, blob.size, counted)
+        self._registry.upload(self._reference, blob.digest, blob.size, lambda: counted(source.chunks(blob), task))
         return True
 
     def put(self, document: Descriptor, raw: bytes) -> None:

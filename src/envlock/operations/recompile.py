@@ -20,11 +20,11 @@ from envlock.formats.tar import Entry
 from envlock.image.base import python_of
 from envlock.image.install import site_packages
 from envlock.image.plan import PlannedLayer, image_of
-from envlock.model.edges import Compiler, Progress, Task
+from envlock.model.edges import Compiler, Progress, Task, counted
 from envlock.model.lock import LockFile
 from envlock.model.observation import Bytecode, Environment
 from envlock.observe.sources import ImageSource, manifest_of
-from envlock.verify.proof import claim_of
+from envlock.verify.claim import claim_of
 
 
 class _Node(msgspec.Struct, frozen=True, gc=False):
@@ -89,13 +89,7 @@ def recompiled(
 
 def _nodes(source: ImageSource, blob: Descriptor, spool: IO[bytes], task: Task) -> Iterator[tuple[str, _Node]]:
     """Yield what a layer holds."""
-
-    def counted() -> Iterator[bytes]:
-        for chunk in source.chunks(blob):
-            task.advance(len(chunk))
-            yield chunk
-
-    for entry, body in read_layer(counted(), where=blob.digest, digest=blob.digest):
+    for entry, body in read_layer(counted(source.chunks(blob), task), where=blob.digest, digest=blob.digest):
         if entry.path:
             yield f"/{entry.path}", _node(entry, body, spool)
 

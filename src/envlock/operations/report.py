@@ -21,8 +21,8 @@ from envlock.model.redaction import redacted, unnamed
 from envlock.model.report import Checkout, Installed, LockedAs, Report, Source, Startup
 from envlock.model.unknown import Unknown
 from envlock.observe.environment import observe_environment
+from envlock.verify.claim import claim_of
 from envlock.verify.installed_contents import installed_contents
-from envlock.verify.proof import claim_of
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 _CHUNK = 1 << 20
@@ -89,13 +89,8 @@ def input_names(texts: Iterable[str], folder: Path) -> dict[str, Path]:
 
 
 def _installed(environment: Environment) -> Iterator[Installed]:
-    """Yield the distributions that are imported, sorted by name: the first folder of sys.path that has one decides."""
-    found: dict[str, list[Distribution]] = {}
-    for site in environment.layout.sites:
-        here = [each for each in environment.distributions if posixpath.dirname(each.folder) == site]
-        for name in {each.name for each in here} - found.keys():
-            found[name] = [each for each in here if each.name == name]
-    for _, distributions in sorted(found.items()):
+    """Yield the distributions that are imported, sorted by name."""
+    for _, distributions in sorted(environment.imported().items()):
         for each in distributions:
             yield Installed(
                 name=each.name,

@@ -11,7 +11,7 @@ import msgspec
 from envlock.errors import UnverifiableError, UsageError
 from envlock.formats.oci import REF_NAME, Layout
 from envlock.image.sums import read_sums
-from envlock.model.edges import Compiler, ContainerEngine, Progress, Registry
+from envlock.model.edges import Compiler, ContainerEngine, Progress, Registry, counted
 from envlock.model.finding import Verdict
 from envlock.model.lock import LockFile
 from envlock.model.observation import Environment, Observation, Unknown
@@ -194,7 +194,7 @@ def _with_tag(observation: Observation, reference: Reference, registry: Registry
 
 def _observe_archive(place: str, reference: str, lock_file: LockFile, progress: Progress) -> Observation:
     """Look at an archive of `docker save`, wholly: nothing in it says beforehand where what is."""
-    from envlock.observe.engine_image import counted, observe_archive
+    from envlock.observe.engine_image import observe_archive
 
     file, _, tag = place.partition(":")
     path = Path(file)

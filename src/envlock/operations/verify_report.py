@@ -19,8 +19,9 @@ from envlock.model.terms import Terms
 from envlock.model.unknown import Unknown
 from envlock.operations.verify import Witnesses
 from envlock.verify.case import Case
+from envlock.verify.claim import Claim
 from envlock.verify.judgement import verdict_of
-from envlock.verify.proof import Claim, Proof
+from envlock.verify.proof import Proof
 from envlock.verify.rules import all_rules
 
 _SITE = "/site-packages"
@@ -177,6 +178,7 @@ def _installed(each: Installed) -> Distribution:
         installer=each.installer,
         direct_url=direct_url,
         problem=each.problem,
+        by_conda=each.installer.startswith("conda"),
     )
 
 

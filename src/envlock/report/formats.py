@@ -107,12 +107,13 @@ def parse_output(text: str) -> tuple[Format, str]:
     if colon and path and name in FORMATS:
         return name, path
     form = _EXTENSIONS.get(PurePath(text).suffix.lower())
-    if form is None:
+    if form is None or not name:
+        file = path if colon else name
         raise UsageError(
             "unknown-format",
             "It is not clear in which form the file is to be written.",
             where=f"--output {one_line(text)}",
             expected=f"a file that ends in {', '.join(_EXTENSIONS)}; or FORMAT:FILE with {', '.join(FORMATS)}",
-            hint=f"Say it before the file: --output junit:{one_line(text)}",
+            hint=f"Say it before the file: --output junit:{one_line(file or 'FILE')}",
         )
     return form, text

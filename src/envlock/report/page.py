@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from html import escape
 from importlib.resources import files as resources
 from itertools import groupby
 
 from envlock import __version__
-from envlock.errors import one_line
-from envlock.model.finding import Finding, Rule, Severity, Summary, Verdict
-from envlock.model.machine import Accelerators, Cpu, Machine
-from envlock.model.unknown import Unknown
+from envlock.model.finding import Finding, Rule, Summary, Verdict
+from envlock.model.size import size_text
 from envlock.report.markdown import MARKS
+from envlock.report.page_tables import prose, rules_table, seen_tables, text
 from envlock.report.sections import (
     NOUNS,
     OUTCOMES,
@@ -68,7 +65,7 @@ def verdict_html(verdict: Verdict, rules: Sequence[Rule], *, everything: bool = 
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
-        f"<title>{_text(verdict.summary.env)}: {word} · envlock verify</title>",
+        f"<title>{text(verdict.summary.env)}: {word} · envlock verify</title>",
         f"<style>{style}</style>",
         "</head>",
         "<body>",
@@ -77,10 +74,10 @@ def verdict_html(verdict: Verdict, rules: Sequence[Rule], *, everything: bool = 
         *_next(verdict),
         *_filters(verdict.findings),
         *(line for section in sections(verdict) for line in _section(section, everything=everything)),
-        *_tables(verdict.summary),
-        *_rules(verdict, rules),
+        *seen_tables(verdict.summary),
+        *rules_table(verdict, rules),
         "</main>",
-        f"<footer>Made by envlock {_text(__version__)}.</footer>",
+        f"<footer>Made by envlock {text(__version__)}.</footer>",
         f"<script>{script}</script>",
         "</body>",
         "</html>",
@@ -93,16 +90,16 @@ def _header(verdict: Verdict, word: str, meaning: Meaning) -> Iterator[str]:
     yield "<header>"
     yield f'<div class="banner {meaning}">'
     mark = f'<span aria-hidden="true">{MARKS[meaning]}</span> '
-    yield f"<h1>{mark}{_text(summary.env)}: {word}</h1>"
+    yield f"<h1>{mark}{text(summary.env)}: {word}</h1>"
     numbers = ", ".join(counts(verdict.findings)) or "Nothing was found"
     told = summary.claim or (summary.mode == "quick" and verdict.outcome == "match")
-    sentence = _SENTENCES[verdict.outcome].rstrip(".") + (f", {_text(depth(summary))}." if told else ".")
-    yield f"<p>{sentence} {_text(numbers.capitalize())}.</p>"
-    yield f"<p>Target <code>{_text(summary.target)}</code></p>"
+    sentence = _SENTENCES[verdict.outcome].rstrip(".") + (f", {text(depth(summary))}." if told else ".")
+    yield f"<p>{sentence} {text(numbers.capitalize())}.</p>"
+    yield f"<p>Target <code>{text(summary.target)}</code></p>"
     yield "</div>"
     yield '<ul class="proven">'
     for value, label in _figures(summary):
-        yield f"<li><b>{_text(value)}</b><span>{_text(label)}</span></li>"
+        yield f"<li><b>{text(value)}</b><span>{text(label)}</span></li>"
     yield "</ul>"
     yield "</header>"
 
@@ -111,7 +108,7 @@ def _figures(summary: Summary) -> Iterator[tuple[str, str]]:
     total = f" of {summary.locked_packages:,}" if summary.packages != summary.locked_packages else ""
     yield f"{summary.packages:,}{total}", "packages" if summary.files else "packages at the locked version"
     if summary.files:
-        yield f"{summary.files:,}", f"files ({_size(summary.size)})"
+        yield f"{summary.files:,}", f"files ({size_text(summary.size)})"
     else:
         yield summary.mode, depth(summary)
     if summary.python:
@@ -156,7 +153,7 @@ def _section(section: Section, *, everything: bool) -> Iterator[str]:
     shown = section.findings if everything else section.findings[:_MOST]
     number = len(section.findings)
     yield f'<section class="{_kind(shown[0])}">'
-    yield f"<h2>{_text(section.heading)} <small>{number:,}</small></h2>"
+    yield f"<h2>{text(section.heading)} <small>{number:,}</small></h2>"
     for _, alike in groupby(shown, key=lambda each: (each.rule, each.why, command_of(each.fix), each.waiver)):
         yield from _card(list(alike), section.meaning)
     if number > len(shown):
@@ -167,24 +164,24 @@ def _section(section: Section, *, everything: bool) -> Iterator[str]:
 def _card(alike: Sequence[Finding], meaning: Meaning) -> Iterator[str]:
     """Yield one card for findings of one rule that matter for one reason and are mended by one command."""
     first = alike[0]
-    rule = _text(first.rule)
+    rule = text(first.rule)
     link = f'<a href="#rule-{rule}">{rule}</a>'
     yield f'<article class="{meaning}">'
     if len(alike) == 1:
-        yield f"<h3><code>{_text(first.subject)}</code> {link}</h3>"
+        yield f"<h3><code>{text(first.subject)}</code> {link}</h3>"
         yield from _pair(first)
     else:
         yield f"<h3>{len(alike):,} findings {link}</h3>"
         yield '<table class="alike"><thead><tr><th scope="col">what</th><th scope="col">expected</th>'
         yield '<th scope="col">found</th></tr></thead><tbody>'
         for finding in alike:
-            cells = "".join(f"<td><code>{_text(value)}</code></td>" for value in (finding.expected, finding.found))
-            yield f'<tr><th scope="row"><code>{_text(finding.subject)}</code></th>{cells}</tr>'
+            cells = "".join(f"<td><code>{text(value)}</code></td>" for value in (finding.expected, finding.found))
+            yield f'<tr><th scope="row"><code>{text(finding.subject)}</code></th>{cells}</tr>'
         yield "</tbody></table>"
     if first.why:
-        yield f"<p>{_prose(first.why)}</p>"
+        yield f"<p>{prose(first.why)}</p>"
     if first.waiver:
-        yield f'<p class="waiver">Waived: {_text(first.waiver)}</p>'
+        yield f'<p class="waiver">Waived: {text(first.waiver)}</p>'
     elif first.fix:
         yield _command(common_fix([finding.fix for finding in alike]))
     yield "</article>"
@@ -195,126 +192,12 @@ def _pair(finding: Finding) -> Iterator[str]:
     if pair:
         yield '<dl class="pair">'
         for name, value in pair:
-            yield f"<div><dt>{name}</dt><dd><code>{_text(value)}</code></dd></div>"
+            yield f"<div><dt>{name}</dt><dd><code>{text(value)}</code></dd></div>"
         yield "</dl>"
 
 
 def _command(command: str) -> str:
-    return f'<div class="fix"><pre>{_text(pasteable(command))}</pre></div>'
-
-
-def _tables(summary: Summary) -> Iterator[str]:
-    yield '<section aria-labelledby="seen">'
-    yield '<h2 id="seen">What was looked at</h2>'
-    yield '<div class="tables">'
-    yield from _table("Target and lock", _target_rows(summary))
-    if summary.machine is not None:
-        yield from _table("Hardware", _machine_rows(summary.machine))
-    yield "</div>"
-    yield "</section>"
-
-
-def _table(caption: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
-    yield f"<table><caption>{caption}</caption><tbody>"
-    for name, value in rows:
-        yield f'<tr><th scope="row">{_text(name)}</th><td>{_text(value)}</td></tr>'
-    yield "</tbody></table>"
-
-
-def _target_rows(summary: Summary) -> Iterator[tuple[str, str]]:
-    yield "Environment", summary.env
-    yield "Lock", f"sha256:{summary.lock_digest}"
-    yield "Target", summary.target
-    if summary.image:
-        yield "Image manifest", f"sha256:{summary.image}"
-    yield "Depth", f"{summary.mode}: {depth(summary)}"
-    yield "Packages", f"{summary.packages:,} of {summary.locked_packages:,}"
-    if summary.files:
-        yield "Files proven", f"{summary.files:,}, {_size(summary.size)}"
-    if summary.python:
-        yield "Python", summary.python
-    yield "Hardware class", summary.hardware or "not looked at"
-    yield "Settings", f"as set by: {summary.settings}" if summary.settings else "not judged"
-
-
-def _machine_rows(machine: Machine) -> Iterator[tuple[str, str]]:
-    yield "System", f"{machine.system} {machine.libc}".strip()
-    yield from [("Processor", _unknown(machine.cpu))] if isinstance(machine.cpu, Unknown) else _cpu_rows(machine.cpu)
-    yield "Memory", _unknown(machine.memory) if isinstance(machine.memory, Unknown) else _gib(machine.memory)
-    accelerators = machine.accelerators
-    if isinstance(accelerators, Accelerators):
-        yield from _accelerator_rows(accelerators)
-    else:
-        yield "Accelerators", _unknown(accelerators)
-
-
-def _cpu_rows(cpu: Cpu) -> Iterator[tuple[str, str]]:
-    yield "Processor", cpu.model or cpu.vendor or cpu.architecture
-    yield "Architecture", f"{cpu.architecture}, {cpu.level}" if cpu.level else cpu.architecture
-    yield "Threads", f"{cpu.usable} usable of {cpu.threads}"
-
-
-def _accelerator_rows(accelerators: Accelerators) -> Iterator[tuple[str, str]]:
-    if not accelerators.devices:
-        yield "Accelerators", "none"
-        return
-    for device in accelerators.devices:
-        details = [_gib(device.memory) if device.memory else "", device.compute_capability, device.mig_profile]
-        yield "Accelerator", ", ".join([device.name, *(detail for detail in details if detail)])
-    if accelerators.driver:
-        yield "Driver", accelerators.driver + (f", CUDA {accelerators.cuda}" if accelerators.cuda else "")
-
-
-def _rules(verdict: Verdict, rules: Sequence[Rule]) -> Iterator[str]:
-    """Yield what became of each rule: what was found, that nothing was, or why it had nothing to look at."""
-    if not rules:
-        return
-    found: dict[str, list[Finding]] = {}
-    for finding in verdict.findings:
-        found.setdefault(finding.rule, []).append(finding)
-    yield "<section>"
-    yield f"<details open><summary>Rules <small>{len(rules)}</small></summary>"
-    yield '<table class="rules"><thead><tr><th scope="col">Rule</th><th scope="col">What is checked</th>'
-    yield '<th scope="col">Outcome</th></tr></thead><tbody>'
-    for rule in rules:
-        outcome, meaning = _became(found.get(rule.id, []), verdict.unjudged.get(rule.id, ""))
-        yield (
-            f'<tr id="rule-{_text(rule.id)}"><td><code>{_text(rule.id)}</code></td><td>{_prose(rule.title)}</td>'
-            f'<td><span class="{meaning}">{_text(outcome)}</span></td></tr>'
-        )
-    yield "</tbody></table>"
-    yield "</details>"
-    yield "</section>"
-
-
-def _became(findings: Sequence[Finding], unjudged: str) -> tuple[str, Meaning]:
-    if findings:
-        severities: set[Severity] = {finding.severity for finding in findings}
-        meaning: Meaning = "bad" if "error" in severities else "warn" if "warning" in severities else "faint"
-        return ", ".join(counts(findings)), meaning
-    return (f"not judged: {unjudged}", "faint") if unjudged else ("✓ nothing found", "good")
-
-
-def _unknown(unknown: Unknown) -> str:
-    return f"could not be seen: {unknown.reason}"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
-
-
-def _text(value: str) -> str:
-    """Return text that is nothing but text, in an element and in a quoted attribute."""
-    return escape(one_line(value))
-
-
-def _prose(value: str) -> str:
-    """Return sentences of ours, whose backticks mean code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _text(value))
+    return f'<div class="fix"><pre>{text(pasteable(command))}</pre></div>'
 
 
 @cache

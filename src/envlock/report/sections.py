@@ -26,7 +26,13 @@ OUTCOMES: dict[Outcome, tuple[str, Meaning]] = {
 NOUNS = {"error": "error", "warning": "warning", "info": "note"}
 """What findings are called in counts, by severity."""
 _REMARK = re.compile(r" {2,}\((.*)\)$")
-_ORIGINS = {"image": "the image", "container": "the container", "run": "envlock run", "shell": "this shell"}
+_ORIGINS = {
+    "image": "the image",
+    "container": "the container",
+    "run": "envlock run",
+    "shell": "this shell",
+    "report": "the report",
+}
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):

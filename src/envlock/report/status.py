@@ -49,7 +49,12 @@ def _standings(rows: Iterable[Standing], style: Style) -> Iterator[str]:
     width = max(len(row.env) for row in known)
     for row in known:
         mark, meaning = _DUE if row.next else _MARKS["able"]
-        parts = [f"lock {row.lock}", f"venv {row.venv}" if row.venv else "", "image pushed" if row.image else ""]
+        parts = [
+            f"lock {row.lock}",
+            f"venv {row.venv}" if row.venv else "",
+            "image pushed" if row.image else "",
+            row.hardware,
+        ]
         yield f"  {style(mark, meaning)} {row.env:<{width}}  {', '.join(part for part in parts if part)}"
         told = [*row.changed[:1], *row.differences[:1]]
         for reason in told:

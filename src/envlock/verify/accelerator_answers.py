@@ -11,8 +11,9 @@ from envlock.model.gpu_name import is_slice, means
 from envlock.model.hardware import AcceleratorClass, HardwareClass
 from envlock.model.lock import Lock
 from envlock.model.machine import Accelerator, Accelerators, Machine
+from envlock.model.size import gib
 from envlock.model.unknown import Unknown
-from envlock.verify.answer import Answer, State, answered, gib, holds_memory, unanswered
+from envlock.verify.answer import Answer, State, answered, holds_memory, unanswered
 
 _MAKERS = {"nvidia": "NVIDIA's", "amd": "AMD's"}
 _SUBJECTS = {

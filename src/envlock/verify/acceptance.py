@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from msgspec.structs import replace
 
-from envlock.errors import UsageError
+from envlock.errors import UsageError, did_you_mean
 from envlock.model.finding import Finding, Severity
 from envlock.model.lock import Policy
 from envlock.model.terms import Level, VerifyTable, Waiver
@@ -27,13 +26,12 @@ def check_table(table: VerifyTable, where: str) -> None:
     """Refuse rules that do not exist; `where` names the table. Raises UsageError (`unknown-rule`)."""
     for key, name in [*(("rules", name) for name in table.rules), *(("waivers", one.rule) for one in table.waivers)]:
         if name not in IDS:
-            near = difflib.get_close_matches(name, IDS, 1)
             raise UsageError(
                 "unknown-rule",
                 f"No rule is called {name!r}.",
                 where=f"{where}.{key}",
                 found=name,
-                hint=f"Did you mean {near[0]!r}?" if near else "List them: envlock rule",
+                hint=did_you_mean(name, IDS, "List them: envlock rule"),
             )
 
 

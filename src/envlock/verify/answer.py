@@ -41,11 +41,6 @@ def unanswered(rule: str, subject: str, expected: str, why: Unknown) -> Answer:
     return Answer(rule=rule, state="unknown", subject=subject, expected=expected, found=why.reason, hint=why.hint)
 
 
-def gib(size: int) -> str:
-    """Return bytes as people name memory: `39.6 GiB`."""
-    return f"{size / _GIB:.1f} GiB"
-
-
 def holds_memory(constraint: Constraint, size: int) -> bool:
     """Tell whether a constraint in GiB admits a size in bytes, or the one that it may have been sold as."""
     told = Decimal(size) / _GIB

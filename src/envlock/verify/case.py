@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import posixpath
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 
 import msgspec
@@ -15,56 +13,27 @@ from envlock.formats.launcher import shebangs
 from envlock.formats.pylock import parse_lock, wheels_of
 from envlock.model.artifact import Wheel
 from envlock.model.edges import NoProgress, Progress, Records
-from envlock.model.finding import Rule, Severity
+from envlock.model.finding import Rule, Severity, milder
 from envlock.model.influence import Influence, influence_of
 from envlock.model.lock import Lock, LockFile, Package
 from envlock.model.observation import (
     Distribution,
     Environment,
     File,
-    ImageFact,
     Interpreter,
-    LayerFact,
     Observation,
-    Variables,
 )
 from envlock.model.platform import Platform
 from envlock.model.terms import Terms
-from envlock.verify.proof import Claim, Proof, claim_of, prove
+from envlock.verify.claim import Claim, claim_of
+from envlock.verify.commands import Commands
+from envlock.verify.proof import Proof, prove
+from envlock.verify.vouched import Sums
 
 UNLOCKED_TOOLS = frozenset(
     {"pip", "setuptools", "wheel", "packaging", "uv", "distribute", "ipykernel", "pkg-resources"}
 )
 """What environments bring along, wheel's one requirement too; no alarm while they shadow nothing (design section 5)."""
-
-
-class PlannedDigest(msgspec.Struct, frozen=True, kw_only=True):
-    """A layer that the image of this lock must have."""
-
-    title: str
-    digest: str
-    """64 hex digits, from envlock.sum; empty where it vouches for none."""
-    diff_id: str = ""
-    """Of the same layer, likewise."""
-
-
-class Sums(msgspec.Struct, frozen=True, kw_only=True):
-    """What envlock.sum vouches for, digests as 64 hex digits."""
-
-    images: Mapping[tuple[str, str], str]
-    """(lock digest, platform) to the digest of the image manifest."""
-    layers: frozenset[str]
-    """Digests of layer blobs."""
-    diff_ids: frozenset[str] = frozenset()
-    """Of the same layers: an Engine keeps them unpacked."""
-    ids: tuple[str, ...] = ()
-    """What an Engine may call the image of this lock for the target's platform, its project files included."""
-    plan: tuple[PlannedDigest, ...] = ()
-    """The layers of the image of this lock, lowest first; empty where the lock describes no image."""
-
-    def vouches_for(self, layer: LayerFact) -> bool:
-        """Tell whether envlock.sum has a layer: its blob, or its archive where that was read or an Engine names it."""
-        return layer.digest in self.layers or ((layer.checked or not layer.digest) and layer.diff_id in self.diff_ids)
 
 
 class Located(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +47,7 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
 Locate = Callable[[Wheel], Located | None]
 
 
-class Case:
+class Case(Commands):
     """One lock held against one observation. What is derived is computed once, when a rule asks for it."""
 
     def __init__(
@@ -92,28 +61,14 @@ class Case:
         locate: Locate | None = None,
         progress: Progress | None = None,
         subject: str = "",
+        venv: str = "",
     ) -> None:
-        self.lock_file = lock
-        self.lock = lock.lock
-        self.observation = observation
+        super().__init__(lock, observation, subject, venv)
         self.terms = terms or Terms(full=observation.full)
         self.sums = sums or Sums(images={}, layers=frozenset())
         self.records: Records = records or (lambda wheel: None)  # noqa: ARG005
         self.locate: Locate = locate or (lambda wheel: None)  # noqa: ARG005
         self.progress: Progress = progress or NoProgress()
-        self.subject = subject or self.lock.env
-        """How commands name the environment and target, such as `tf25 --image oci:out`."""
-
-    @property
-    def environment(self) -> Environment | None:
-        """The observed environment, or None where there was none to see."""
-        found = self.observation.environment
-        return found if isinstance(found, Environment) else None
-
-    @property
-    def image(self) -> ImageFact | None:
-        """The observed image, or None."""
-        return self.observation.image
 
     @cached_property
     def platform(self) -> Platform:
@@ -219,22 +174,14 @@ class Case:
 
     @cached_property
     def installed(self) -> dict[str, list[Distribution]]:
-        """The distributions of the target, by name; those of its lock for an unread image.
-
-        Of several folders of sys.path the first that has a name is the one that is imported from.
-        """
+        """The distributions that the target imports, by name; those of its lock for an unread image."""
         environment = self.environment
         if environment is None:
             return {
                 name: [Distribution(name=name, version=package.version, folder="")]
                 for name, (package, _) in self.image_wheels.items()
             }
-        found: dict[str, list[Distribution]] = {}
-        for site in environment.layout.sites:
-            here = [d for d in environment.distributions if posixpath.dirname(d.folder) == site]
-            for name in {d.name for d in here} - found.keys():
-                found[name] = [d for d in here if d.name == name]
-        return found
+        return environment.imported()
 
     @cached_property
     def matching(self) -> dict[str, Distribution]:
@@ -247,12 +194,6 @@ class Case:
             if len(found := self.installed.get(name, [])) == 1
             and canonicalize_version(found[0].version) == canonicalize_version(package.version)
         }
-
-    @property
-    def variables(self) -> Variables | None:
-        """The variables that programs of the target start with, or None where they were not seen."""
-        found = self.observation.variables
-        return found if isinstance(found, Variables) else None
 
     @property
     def judges_settings(self) -> bool:
@@ -279,7 +220,7 @@ class Case:
         severity = self.severity(rule)
         if self.judges_settings:
             return severity
-        return max(severity, told, key=("error", "warning", "info").index)
+        return milder(severity, told)
 
     def influence(self, name: str) -> Influence:
         """Return how much a package decides the results of this lock."""
@@ -371,51 +312,3 @@ class Case:
         environment = self.environment
         prefix = environment.layout.prefix.rstrip("/") + "/" if environment else "/"
         return path[len(prefix) :] if path.startswith(prefix) and self.image is None else path
-
-    @property
-    def sync(self) -> str:
-        """The command that puts the locked environment in place of what was found."""
-        env = self.lock.env
-        if self.observation.container is not None:
-            return f"envlock run {env} --image -- …   (a new container)"
-        if self.image is not None:
-            return f"envlock build {env}"
-        return f"envlock sync {env}"
-
-    @property
-    def start(self) -> str:
-        """The command that starts programs with the locked settings."""
-        origin = self.variables.origin if self.variables is not None else "shell"
-        if origin == "image":
-            return self.sync
-        return f"envlock run {self.lock.env} {'--image ' if origin == 'container' else ''}-- …"
-
-    def unset(self, name: str, *, lockable: bool = False) -> str:
-        """Return the command that takes away a variable; a `lockable` one may be locked for all instead."""
-        if self.variables is not None and self.variables.origin in ("image", "container"):
-            return self.start
-        return f"unset {name}" + (f"   (or lock it: [env.{self.lock.env}.settings] env)" if lockable else "")
-
-    def reinstall(self) -> str:
-        """Return the command that puts a package's locked files back."""
-        if self.image is not None:
-            return self.sync
-        return f"envlock sync {self.lock.env} --reinstall"
-
-    def remove(self, path: str) -> str:
-        """Return the command that takes away a file or folder that does not belong there."""
-        return self.sync if self.image is not None else f"rm -r {shlex.quote(self._named(path))}"
-
-    def _named(self, path: str) -> str:
-        """Return a path below the target as the user names it; relative, it shows no folder of this machine."""
-        prefix = self.environment.layout.prefix if self.environment else ""
-        target = self.observation.target
-        for root in (target, posixpath.dirname(posixpath.dirname(target))):  # a folder, or a python in its bin
-            is_it = posixpath.basename(root) == posixpath.basename(prefix) and not posixpath.isabs(root)
-            if root and is_it and path.startswith(f"{prefix}/"):
-                return f"{root}{path[len(prefix) :]}"
-        return path
-
-    def verify(self, flag: str) -> str:
-        """Return this same verification with one more flag."""
-        return f"envlock verify {self.subject} {flag}"

@@ -8,8 +8,9 @@ from envlock.model import cpu_level
 from envlock.model.constraint import COUNT, GIB, parse_constraint
 from envlock.model.hardware import HardwareClass
 from envlock.model.machine import Cpu
+from envlock.model.size import gib
 from envlock.model.unknown import Unknown
-from envlock.verify.answer import Answer, answered, gib, holds_memory, unanswered
+from envlock.verify.answer import Answer, answered, holds_memory, unanswered
 
 
 def cpu_answers(hardware: HardwareClass, cpu: Cpu | Unknown) -> Iterator[Answer]:

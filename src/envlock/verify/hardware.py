@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 
-from envlock.errors import UsageError
+from envlock.errors import UsageError, did_you_mean
 from envlock.model.finding import Finding, Rule
 from envlock.model.lock import Lock
 from envlock.model.machine import Machine
@@ -14,25 +13,22 @@ from envlock.verify.answer import Answer, State
 from envlock.verify.case import Case
 from envlock.verify.cpu_answers import cpu_answers, memory_answers
 
-ACCELERATOR_RANK = 29
-CPU_RANK = 42
-"""Among findings of one impact: after the libraries of accelerators, and after settings."""
-
 
 def check_class_name(lock: Lock, name: str) -> None:
     """Raise UsageError (`unknown-class`) unless a lock names a hardware class; the empty name asks for none."""
     if not name or name in lock.hardware:
         return
     known = sorted(lock.hardware)
-    near = difflib.get_close_matches(name, known, 1)
     raise UsageError(
         "unknown-class",
         f"The lock of {lock.env} names no hardware class {name!r}.",
         expected="one of: " + ", ".join(known) if known else "a lock that names classes",
         found=name,
-        hint=f"Did you mean {near[0]!r}?"
-        if near
-        else f"Write [hardware.{name}], name it in [env.{lock.env}] hardware = [...], and run envlock lock {lock.env}.",
+        hint=did_you_mean(
+            name,
+            known,
+            f"Write [hardware.{name}], name it in [env.{lock.env}] hardware = [...], and run envlock lock {lock.env}.",
+        ),
     )
 
 
@@ -60,15 +56,23 @@ def classes_of(lock: Lock, machine: Machine) -> tuple[str, ...]:
 def class_summary(case: Case) -> str:
     """Return the class of the machine in a few words, as a summary tells it; empty without classes or a machine."""
     machine = case.observation.machine
-    if not case.lock.hardware or not isinstance(machine, Machine):
+    return told_class(case.lock, machine, case.terms.on) if isinstance(machine, Machine) else ""
+
+
+def told_class(lock: Lock, machine: Machine, on: str = "") -> str:
+    """Return in a few words which of the lock's classes a machine is of; empty where it names none.
+
+    `on` is the class that was asked for.
+    """
+    if not lock.hardware:
         return ""
-    own = classes_of(case.lock, machine)
-    if case.terms.on in own:
-        return f"class {case.terms.on}"
-    names = sorted(case.lock.hardware)
+    own = classes_of(lock, machine)
+    if on in own:
+        return f"class {on}"
     if own:
-        return f"class {', '.join(own)}" + (f", not {case.terms.on}" if case.terms.on else "")
-    states = {standing(answers(case.lock, name, machine)) for name in names}
+        return f"class {', '.join(own)}" + (f", not {on}" if on else "")
+    names = sorted(lock.hardware)
+    states = {standing(answers(lock, name, machine)) for name in names}
     return f"{'of no known class' if 'unknown' in states else 'none of the classes'} {', '.join(names)}"
 
 

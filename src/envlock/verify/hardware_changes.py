@@ -9,9 +9,10 @@ import msgspec
 from envlock.model.change import Area, Change, change_of
 from envlock.model.finding import Impact
 from envlock.model.hardware import HardwareClass
+from envlock.model.influence import ACCELERATOR_RANK
 from envlock.model.lock import Lock
 
-_FACT_RANK, _CLASS_RANK = 29, 90
+_CLASS_RANK = 90
 _FACTS: dict[str, tuple[str, str, Impact]] = {
     "cuda": ("CUDA", "Kernels are compiled and chosen anew: sums are taken in another order on the GPU.", "results"),
     "cudnn": ("cuDNN", "Its heuristics choose other convolution and attention algorithms.", "results"),
@@ -27,9 +28,9 @@ _FACTS: dict[str, tuple[str, str, Impact]] = {
 def hardware_changes(old: Lock, new: Lock) -> Iterator[Change]:
     """Yield changes of the facts, of where CUDA comes from, and of the hardware classes."""
     for field, (title, why, impact) in _FACTS.items():
-        yield from _change("accelerator", title, _text(old, field), _text(new, field), why, impact, _FACT_RANK)
+        yield from _change("accelerator", title, _text(old, field), _text(new, field), why, impact, ACCELERATOR_RANK)
     why = "Where the CUDA libraries come from."
-    yield from _change("accelerator", "cuda", old.cuda or "", new.cuda or "", why, "compat", _FACT_RANK)
+    yield from _change("accelerator", "cuda", old.cuda or "", new.cuda or "", why, "compat", ACCELERATOR_RANK)
     why = "Which machines the environment may run on."
     for name in sorted({*old.hardware, *new.hardware}):
         one, other = (_asked(lock.hardware[name]) if name in lock.hardware else "" for lock in (old, new))

@@ -10,7 +10,7 @@ from itertools import product
 from envlock.formats.contents import Row, contents_digest
 from envlock.formats.launcher import body_of, shebangs
 from envlock.model.observation import Distribution, Environment, File
-from envlock.verify.proof import Claim, claim_of, placed
+from envlock.verify.claim import Claim, claim_of, placed
 
 
 def installed_contents(distribution: Distribution, environment: Environment) -> tuple[str, ...]:

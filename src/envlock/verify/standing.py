@@ -10,11 +10,11 @@ from envlock.model.change import Fact
 from envlock.model.comparison import Area
 from envlock.model.factors import factor_of, relevant
 from envlock.model.finding import Impact
-from envlock.model.influence import PYTHON_RANK, SETTINGS_RANK, influence_of
+from envlock.model.influence import ACCELERATOR_RANK, CPU_RANK, PYTHON_RANK, SETTINGS_RANK, influence_of
 from envlock.verify.case import UNLOCKED_TOOLS
 from envlock.verify.known import fact_about_setting, facts_between
 
-_CODE_RANK, _DATA_RANK, _GPU_RANK, _CPU_RANK, _LAST_RANK = -20, -10, 29, 42, 90
+_CODE_RANK, _DATA_RANK, _LAST_RANK = -20, -10, 90
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,27 +36,25 @@ _KNOWN: dict[tuple[Area, str], Standing] = {
     ),
     ("accelerator", "GPU"): Standing(
         impact="results",
-        rank=_GPU_RANK,
+        rank=ACCELERATOR_RANK,
         why="Kernels are chosen and sums are ordered by the model and its multiprocessors.",
     ),
     ("accelerator", "GPU driver"): Standing(
-        impact="compat", rank=_GPU_RANK, why="It compiles PTX and sets the newest CUDA; results rarely change."
+        impact="compat", rank=ACCELERATOR_RANK, why="It compiles PTX and sets the newest CUDA; results rarely change."
     ),
     ("cpu", "CPUs for programs"): Standing(
-        impact="results", rank=_CPU_RANK, why="TensorFlow and others start a thread for each: sums change their order."
+        impact="results", rank=CPU_RANK, why="TensorFlow and others start a thread for each: sums change their order."
     ),
     ("cpu", "CPU level"): Standing(
-        impact="results", rank=_CPU_RANK, why="Libraries choose their kernels by it: the last bits differ."
+        impact="results", rank=CPU_RANK, why="Libraries choose their kernels by it: the last bits differ."
     ),
     ("cpu", "CPU features"): Standing(
-        impact="results", rank=_CPU_RANK, why="Libraries choose their kernels by them: the last bits differ."
+        impact="results", rank=CPU_RANK, why="Libraries choose their kernels by them: the last bits differ."
     ),
     ("cpu", "CPU vendor"): Standing(
-        impact="results", rank=_CPU_RANK, why="MKL and oneDNN choose other code for other vendors."
+        impact="results", rank=CPU_RANK, why="MKL and oneDNN choose other code for other vendors."
     ),
-    ("cpu", "CPU"): Standing(
-        impact="compat", rank=_CPU_RANK, why="OpenBLAS has kernels for single microarchitectures."
-    ),
+    ("cpu", "CPU"): Standing(impact="compat", rank=CPU_RANK, why="OpenBLAS has kernels for single microarchitectures."),
     ("system", "platform"): Standing(
         impact="results", rank=PYTHON_RANK, why="Another platform has other wheels with other kernels."
     ),

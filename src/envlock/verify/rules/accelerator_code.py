@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from envlock.model.finding import Finding, Rule
 from envlock.model.gpu import covers, target_of
+from envlock.model.influence import ACCELERATOR_RANK
 from envlock.model.machine import Accelerator, Accelerators, Machine
 from envlock.verify.case import Case
-from envlock.verify.hardware import ACCELERATOR_RANK
 
 RULE = Rule(
     id="accelerator-code",

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from envlock.model.constraint import DRIVER
 from envlock.model.finding import Finding, Rule
+from envlock.model.influence import ACCELERATOR_RANK
 from envlock.model.machine import Accelerators, Machine
 from envlock.model.unknown import Unknown
 from envlock.verify.case import Case
-from envlock.verify.hardware import ACCELERATOR_RANK, asked
+from envlock.verify.hardware import asked
 
 RULE = Rule(
     id="accelerator-driver",

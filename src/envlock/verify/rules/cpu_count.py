@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envlock.model.finding import Finding, Rule
+from envlock.model.influence import CPU_RANK
 from envlock.verify.case import Case
-from envlock.verify.hardware import CPU_RANK, asked
+from envlock.verify.hardware import asked
 
 RULE = Rule(
     id="cpu-count",

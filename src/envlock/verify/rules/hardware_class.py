@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from envlock.model.finding import Finding, Rule
+from envlock.model.influence import ACCELERATOR_RANK
 from envlock.model.machine import Machine
 from envlock.model.unknown import Unknown
 from envlock.verify.answer import Answer
 from envlock.verify.case import Case
-from envlock.verify.hardware import ACCELERATOR_RANK, answers, standing
+from envlock.verify.hardware import answers, standing
 
 RULE = Rule(
     id="hardware-class",

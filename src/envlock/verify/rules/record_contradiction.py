@@ -11,7 +11,8 @@ from envlock.formats.launcher import any_body
 from envlock.model.finding import Finding, Rule
 from envlock.model.observation import Environment
 from envlock.verify.case import Case
-from envlock.verify.proof import Claim, Proof, original_digests
+from envlock.verify.claim import Claim
+from envlock.verify.proof import Proof, original_digests
 
 RULE = Rule(
     id="record-contradiction",

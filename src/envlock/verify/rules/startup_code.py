@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from collections.abc import Iterator
 
+from envlock.formats.namespace_line import namespace_of
 from envlock.formats.startup import (
     DISTUTILS_PRECEDENCE,
     added_paths,
     executed,
-    hack_of,
+    hacks_of,
     is_easy_install,
     is_editable,
+    is_known_release,
     is_loader,
-    is_namespace,
+    is_virtualenv,
 )
 from envlock.model.finding import Finding, Rule, Severity
-from envlock.model.observation import Environment, File
+from envlock.model.observation import Distribution, Environment, File
 from envlock.verify.case import UNLOCKED_TOOLS, Case
-from envlock.verify.rules.module_shadowed import IMPORTABLE
+from envlock.verify.rules.module_shadowed import IMPORTABLE, Packages
 
 RULE = Rule(
     id="startup-code",
@@ -29,22 +32,13 @@ RULE = Rule(
     impact="security",
     source="The site module; PEP 660; PEP 829; bullseye's own sitecustomize is in the standard library and the base's",
 )
-_CANDIDATE = re.compile(r"\.(pth|start)$|/(site|user)customize\b|/_virtualenv\.py$|/_distutils_hack/[^/]+$")
+_CANDIDATE = re.compile(
+    r"\.(pth|start)$|/(site|user)customize\b|/_virtualenv\.py$|/_distutils_hack/[^/]+$"
+    r"|/(_virtualenv|_distutils_hack|__editable__\w+|_editable_impl_\w+|__editables_\w+)(\.[^/]+|/__init__\.[^/]+)$"
+)
+_IMPORTED = re.compile(r"(_virtualenv|__editable__\w+|_editable_impl_\w+|__editables_\w+)\.py|_distutils_hack/.*")
 _CUSTOMIZE = ("sitecustomize", "usercustomize")
 _VIRTUALENV_PTH = b"import _virtualenv"
-_VIRTUALENV = frozenset(
-    {
-        "cfb3db86aaa53bb62b5ff764970bec2d71c9228590a0ebec57f6ec926cc0bf1a",  # uv 0.13.9
-        "684b8c07932ba4a84ac2e5ae9afe49ef04e92bac3d8d4191d455cf09d093e5fc",  # virtualenv 20.0.35 to 20.13
-        "02943e192823d75212f206e1f2991ac572119882683a95dfbb7a1b913d7b14b5",  # the others: 20.14 to 20.38
-        "ce57d5e0d9b5d7356cb42da7450ba8f9359bdf693e335f4c921626943c77e64d",
-        "c9199315871b11b12df226f890a38e66e63191e1adbfb11a66e6861151b33fca",
-        "f4dfaeb9efc1614890cfa94ed15bbe9b2ee15fbe76d569ef5e435e93e4987dc7",
-        "0aeb86546345c1d0fada097536e35525714d5cdbcc2d8eb3f9912a955044fcff",
-        "0f20351ea7e90039c46d3fabdef991f28b1e3ff33eb13ee6f0d5cd21ea0e8b14",
-        "bec6155ff7bfc88f8e79e481f27fd7ee0a3b40eeca9bfeb41f4c4b997b2f8100",
-    }
-)
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -68,6 +62,8 @@ def check(case: Case) -> Iterator[Finding]:
             found, severity = _virtualenv(case, environment, file)
         elif inside.startswith("_distutils_hack/"):
             found, severity = _distutils_hack(case, path, file, site)
+        elif inside.endswith(IMPORTABLE) and "__pycache__" not in inside and not _IMPORTED.fullmatch(inside):
+            found, severity = _twin(case, path)
         else:
             continue
         if found:
@@ -107,9 +103,20 @@ def _pth(case: Case, path: str, file: File) -> tuple[str, Severity]:
             return f"{what}, which no known build backend writes (editable {owner})", "error"
         return (f"{what} (package {owner}, not locked)", "warning") if owner else (what, "error")
     added = [line for line in added_paths(content) if line not in _linked(case)]
+    if added and name == "easy-install.pth" and any(map(is_easy_install, executed(content))):
+        return f"puts {added[0][:80]!a} before everything on sys.path", "error"
     if editable or owner in UNLOCKED_TOOLS or not added:
         return "", "info"
+    if _is_before_locked(case, posixpath.dirname(path)):
+        return f"puts {added[0][:80]!a} before locked packages on sys.path", "error"
     return f"adds {added[0][:80]!a} to sys.path", "warning"
+
+
+def _is_before_locked(case: Case, site: str) -> bool:
+    """Tell whether locked packages are in a later folder of sys.path: what a .pth adds stands right after its own."""
+    sites = case.environment.layout.sites if case.environment is not None else ()
+    later = sites[sites.index(site) + 1 :] if site in sites else ()
+    return any(posixpath.dirname(found.folder) in later for found in case.matching.values())
 
 
 def _start(case: Case, path: str, file: File) -> tuple[str, Severity]:
@@ -132,9 +139,24 @@ def _is_known(case: Case, path: str, line: str, *, editable: bool) -> bool:
         file = files.get(f"{folder}/{imported}.py")
         return file.content if file is not None else None
 
-    if is_namespace(line) or (name == "easy-install.pth" and is_easy_install(line)):
+    if name == "easy-install.pth" and is_easy_install(line):
         return True
+    if (namespace := namespace_of(line)) is not None:
+        return _is_harmless(case, *namespace, editable=editable)
     return editable and is_editable(line, module)
+
+
+def _is_harmless(case: Case, name: str, folder: str, *, editable: bool) -> bool:
+    """Tell whether a namespace package takes the place of nothing, and is where its project is.
+
+    The line puts a module of that name where every import looks first, and takes what is in it from that folder.
+    """
+    top = name.partition(".")[0]
+    regular = Packages(case).folders
+    parts = name.split(".")
+    if top in sys.stdlib_module_names or any("/".join(parts[:end]) in regular for end in range(1, len(parts) + 1)):
+        return False
+    return not folder or editable or folder in _linked(case)
 
 
 def _linked(case: Case) -> frozenset[str]:
@@ -147,19 +169,34 @@ def _linked(case: Case) -> frozenset[str]:
 def _distutils_hack(case: Case, path: str, file: File, site: str) -> tuple[str, Severity]:
     """Judge what setuptools runs at every start, where the lock does not."""
     environment = case.environment
-    owner = case.owners.get(path)
+    owner = case.owners.get(path) or _listless_setuptools(environment, site)
     if environment is None or (owner is not None and owner.name in case.locked):
         return "", "info"
     if owner is None or owner.name != "setuptools":
         runs = f"{site}/distutils-precedence.pth" in environment.files and path.endswith(IMPORTABLE)
         return ("runs at every start, and is no part of setuptools" if runs else ""), "error"
+    if path.endswith(IMPORTABLE) and posixpath.basename(path) not in ("__init__.py", "override.py"):
+        return "runs at every start, and is no part of setuptools", "error"
     if not environment.hashed or not path.endswith(".py"):
         return "", "info"
-    row = case.claims[owner.folder].rows.get(path)
-    known = hack_of(owner.version, posixpath.basename(path)) or (row.sha256 if row is not None else None)
-    if file.sha256 and file.sha256 == known:
+    if file.sha256 in hacks_of(owner.version, posixpath.basename(path)):
         return "", "info"
-    return f"runs at every start, and is not what setuptools {owner.version} holds", "error"
+    if is_known_release(owner.version):
+        return f"runs at every start, and is not what setuptools {owner.version} holds", "error"
+    # RECORD proves nothing: whoever writes the file writes that, and a release that nobody knows into METADATA.
+    return f"runs at every start, and nobody has the digests of setuptools {owner.version}", "warning"
+
+
+def _listless_setuptools(environment: Environment | None, site: str) -> Distribution | None:
+    """Return the setuptools of a folder that has no list of its files: Debian's and Ubuntu's own."""
+    found = (d for d in (environment.distributions if environment else ()) if posixpath.dirname(d.folder) == site)
+    return next((d for d in found if d.name == "setuptools" and d.folder.endswith(".egg-info")), None)
+
+
+def _twin(case: Case, path: str) -> tuple[str, Severity]:
+    """Judge what has the name of a module that a .pth file imports, and is found before or instead of it."""
+    locked = _owner(case, path) in case.locked
+    return ("" if locked else "has the name of a module that is imported at every start"), "error"
 
 
 def _customize(case: Case, path: str) -> tuple[str, Severity]:
@@ -170,7 +207,7 @@ def _customize(case: Case, path: str) -> tuple[str, Severity]:
 
 
 def _virtualenv(case: Case, environment: Environment, file: File) -> tuple[str, Severity]:
-    if not environment.hashed or file.sha256 in _VIRTUALENV or _owner(case, "_virtualenv.py") in case.locked:
+    if not environment.hashed or is_virtualenv(file.content or b"") or _owner(case, "_virtualenv.py") in case.locked:
         return "", "info"
     config = environment.files.get(f"{environment.layout.prefix}/pyvenv.cfg")
     made = (config.content or b"") if config else b""

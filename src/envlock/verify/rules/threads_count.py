@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from envlock.model.factors import factor_of, relevant
-from envlock.model.finding import Finding, Rule, Severity
+from envlock.model.finding import Finding, Rule, Severity, milder
 from envlock.model.influence import SETTINGS_RANK
 from envlock.model.lock import THREAD_VARIABLES
 from envlock.model.machine import Cpu, Machine
@@ -68,7 +68,7 @@ def _variables(case: Case, found: Mapping[str, str]) -> Iterator[Finding]:
             case.setting_severity(RULE),
         )
     if strays and settings.threads is None:
-        severity = max(case.setting_severity(RULE), "warning", key=("error", "warning", "info").index)
+        severity = milder(case.setting_severity(RULE), "warning")
         fix = f"envlock lock {case.lock.env}   (with threads in [env.{case.lock.env}.settings])"
         yield _finding("threads", "no number: none is locked", _listed(_only(found, strays)), fix, severity)
     elif strays:
