@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import threading
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,6 +21,8 @@ _NODE = re.compile(r"nvidia(ctl|\d+)|nvhost-ctrl-gpu")
 _WSL = "/usr/lib/wsl/lib"
 _PCI = "/sys/bus/pci/devices"
 _DISPLAY = re.compile(r"PCI_CLASS=3[0-9A-F]{4}\n", re.IGNORECASE)
+_SECONDS = 30.0
+"""How long drivers may take to answer: without persistence NVML wakes each device, in seconds; a broken one never."""
 _CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
 
 
@@ -93,10 +96,23 @@ def _memory(host: Host, limits: Limits) -> int | Unknown:
 
 
 def _seen_accelerators(host: Host, nvml: Any) -> Accelerators | Unknown:
+    """Ask in a thread that nobody waits for: a call into a broken driver may never return, and cannot be ended."""
+    answers: list[Accelerators | Unknown] = []
+    asking = threading.Thread(target=lambda: answers.append(_tried_accelerators(host, nvml)), daemon=True)
+    asking.start()
+    asking.join(_SECONDS)
+    if answers:
+        return answers[0]
+    reason = f"the accelerators cannot be seen (no driver answered within {_SECONDS:.0f} seconds)"
+    return Unknown(reason=reason, hint="See whether nvidia-smi answers, or restart the machine.")
+
+
+def _tried_accelerators(host: Host, nvml: Any) -> Accelerators | Unknown:
     try:
         return _accelerators(host, nvml)
-    except OSError as error:
-        return Unknown(reason=f"the accelerators cannot be seen ({error.strerror})")
+    except Exception as error:  # noqa: BLE001 - whatever libraries of drivers raise, they are not seen
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        return Unknown(reason=f"the accelerators cannot be seen ({reason})")
 
 
 def _accelerators(host: Host, nvml: Any) -> Accelerators | Unknown:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from envlock.cli.wiring import environments, manifest_here, relative
+from envlock.cli.wiring import active_environment, environments, manifest_here, relative
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _locked_as(manifest: Manifest | None, name: str | None) -> LockedAs | None:
 def _default_target(manifest: Manifest | None, env: str | None, name: str | None) -> Path:
     """Return what to look at where nobody said. envlock's own interpreter is nobody's environment."""
     venvs = [manifest.venv_path(name)] if manifest is not None and name else []
-    active = [Path(found) for key in ("VIRTUAL_ENV", "CONDA_PREFIX") if (found := os.environ.get(key))]
+    active = [path for path in (active_environment(),) if path is not None]
     order = [*venvs, *active] if env is not None else [*active, *venvs]
     for path in (*order, Path(".venv")):
         if path.is_dir():

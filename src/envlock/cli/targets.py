@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from envlock.cli.wiring import edges_of, relative, whole
+from envlock.cli.wiring import active_environment, edges_of, relative, whole
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -164,8 +164,7 @@ def _elsewhere(target: Path, venv: Path) -> str:
 
 def default_target(venv: Path) -> Path:
     """Return the project's virtual environment, else the active one; UsageError (`no-target`) where there is none."""
-    active = os.environ.get("VIRTUAL_ENV")
-    for path in (venv, Path(active) if active else None):
+    for path in (venv, active_environment()):
         if path is not None and path.exists():
             return path
     raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -168,14 +169,18 @@ def environments(ctx: click.Context, parameter: click.Parameter, incomplete: str
 
 
 def hardware_classes(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    """Return the hardware classes that a shell may complete a word to: those of the environment, if it is given."""
+    """Return the hardware classes that a shell may complete a word to."""
     try:
-        manifest = manifest_here()
-        named = ctx.params.get("env")
-        chosen = [manifest.environment(named)] if named else list(manifest.environments.values())
+        return [name for name in sorted(manifest_here().hardware) if name.startswith(incomplete)]
     except UsageError:
         return []
-    return sorted({name for each in chosen for name in each.hardware if name.startswith(incomplete)})
+
+
+def active_environment() -> Path | None:
+    """Return the environment that the shell has activated, conda's own base apart: nobody's project lives there."""
+    conda = os.environ.get("CONDA_PREFIX") if os.environ.get("CONDA_DEFAULT_ENV") != "base" else None
+    found = os.environ.get("VIRTUAL_ENV") or conda
+    return Path(found) if found else None
 
 
 def relative(path: Path) -> str:

@@ -211,7 +211,16 @@ class Layout:
             ) from None
         if version != "1.0.0":
             raise UsageError("no-layout", f"{self.root} is an OCI layout of version {version}.", expected="1.0.0")
-        return parse_index(raw, str(self.root / "index.json"))
+        try:
+            return parse_index(raw, str(self.root / "index.json"))
+        except IntegrityError as error:  # no digest names index.json: it is broken, and nothing is contradicted
+            raise UsageError(
+                "no-layout",
+                f"{self.root} is not an OCI layout.",
+                expected="an index.json that can be read",
+                found=error.what,
+                hint="Write it again with `envlock build -o oci:DIR`.",
+            ) from None
 
     def blob(self, descriptor: Descriptor) -> bytes:
         """Return a small blob whole, checked; IntegrityError (`digest-mismatch`, `blob-missing`, `bad-image`)."""

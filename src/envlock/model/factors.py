@@ -78,7 +78,7 @@ def variables_of(
         elif factor is None:
             if name in wanted:
                 values[name] = OTHER
-        elif value:  # all of them take an empty value for none
+        elif value or name.endswith("_VISIBLE_DEVICES"):  # all others take an empty value for none
             values[name] = value if origin in ("image", "container") else _shown(factor, name, value, folder)
     return Variables(origin=origin, values=values)
 

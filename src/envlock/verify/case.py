@@ -199,10 +199,12 @@ class Case(Commands):
     def judges_settings(self) -> bool:
         """Whether settings are judged: where `envlock run` or an image sets them, or a hardware class is asked for.
 
-        Elsewhere, in a plain shell, they are told: programs are not meant to be started there.
+        Elsewhere, in a plain shell, they are told: programs are not meant to be started there. So are those of an
+        image of which nothing else is known.
         """
+        stranger = self.image is not None and self.image.lock is None and not self.sees_packages
         set_there = self.variables is not None and self.variables.origin in ("run", "image", "container")
-        return set_there or bool(self.terms.on)
+        return (set_there and not stranger) or bool(self.terms.on)
 
     @cached_property
     def expected_variables(self) -> dict[str, str]:

@@ -8,10 +8,12 @@ from envlock.errors import UsageError, did_you_mean
 from envlock.model.finding import Finding, Rule
 from envlock.model.lock import Lock
 from envlock.model.machine import Machine
+from envlock.model.unknown import Unknown
 from envlock.verify.accelerator_answers import accelerator_answers
 from envlock.verify.answer import Answer, State
 from envlock.verify.case import Case
 from envlock.verify.cpu_answers import cpu_answers, memory_answers
+from envlock.verify.visible import as_programs_see, hiding
 
 
 def check_class_name(lock: Lock, name: str) -> None:
@@ -55,8 +57,16 @@ def classes_of(lock: Lock, machine: Machine) -> tuple[str, ...]:
 
 def class_summary(case: Case) -> str:
     """Return the class of the machine in a few words, as a summary tells it; empty without classes or a machine."""
-    machine = case.observation.machine
+    machine = machine_of(case)
     return told_class(case.lock, machine, case.terms.on) if isinstance(machine, Machine) else ""
+
+
+def machine_of(case: Case) -> Machine | Unknown | None:
+    """Return the observed machine; where settings are judged, without accelerators that they hide from programs."""
+    machine = case.observation.machine
+    if isinstance(machine, Machine) and case.variables is not None and case.judges_settings:
+        return as_programs_see(machine, case.variables.values)
+    return machine
 
 
 def told_class(lock: Lock, machine: Machine, on: str = "") -> str:
@@ -78,16 +88,18 @@ def told_class(lock: Lock, machine: Machine, on: str = "") -> str:
 
 def asked(case: Case, rule: Rule, *, rank: int) -> Iterator[Finding]:
     """Yield a rule's findings on the class that was asked for with ``--on``: what differs, and what was not seen."""
-    machine = case.observation.machine
-    if case.terms.on not in case.lock.hardware or not isinstance(machine, Machine):
+    machine, whole = machine_of(case), case.observation.machine
+    if case.terms.on not in case.lock.hardware or not isinstance(machine, Machine) or not isinstance(whole, Machine):
         return
+    hidden = hiding(whole, case.variables.values) if case.variables is not None else {}
+    because = f" ({', '.join(f'{name}={value!r}' for name, value in hidden.items())} hides devices)" if hidden else ""
     for answer in answers(case.lock, case.terms.on, machine):
         if answer.rule == rule.id and answer.state != "yes":
             yield rule.finding(
                 answer.subject,
                 expected=answer.expected,
-                found=answer.found,
-                fix=answer.hint,
+                found=answer.found + because * answer.rule.startswith("accelerator-"),
+                fix=answer.hint or (case.unset(min(hidden)) if hidden else ""),
                 nature="unknown" if answer.state == "unknown" else "drift",
                 severity="error",
                 rank=rank,

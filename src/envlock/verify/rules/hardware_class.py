@@ -10,7 +10,7 @@ from envlock.model.machine import Machine
 from envlock.model.unknown import Unknown
 from envlock.verify.answer import Answer
 from envlock.verify.case import Case
-from envlock.verify.hardware import answers, standing
+from envlock.verify.hardware import answers, machine_of, standing
 
 RULE = Rule(
     id="hardware-class",
@@ -31,7 +31,7 @@ def check(case: Case) -> Iterator[Finding]:
     With ``--on CLASS`` the constraints of that class have rules of their own, and only a machine that nobody saw is
     left to tell.
     """
-    classes, machine = sorted(case.lock.hardware), case.observation.machine
+    classes, machine = sorted(case.lock.hardware), machine_of(case)
     if not classes:
         return
     if not isinstance(machine, Machine):
