@@ -179,7 +179,7 @@ cpus = ">=1"
 cpus = ">=8"
 """
     project = Project(tmp_path, manifest)
-    cases = {"verify ": "tiny", "verify --on ": "a100 laptop", "verify tiny --on l": "laptop", "verify none --on ": ""}
+    cases = {"verify ": "tiny", "verify --on ": "a100 laptop", "verify tiny --on l": "laptop"}
     for words, expected in cases.items():
         typed = {"COMP_WORDS": f"envlock {words}", "COMP_CWORD": str(words.count(" ") + 1)}
         envlock = str(Path(sys.executable).with_name("envlock"))

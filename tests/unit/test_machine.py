@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,32 @@ def test_what_a_device_does_not_support_is_left_out(key: str) -> None:
     found = observe_machine(host, RecordedNvml({**said, "devices": [device]})).accelerators
     assert isinstance(found, Accelerators)
     assert found.devices[0].model == "A100"
+
+
+def test_a_driver_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call into a driver that hangs is not waited for: unknown, with the rest of the machine."""
+    host, nvml = recorded("a100")
+    free = threading.Event()
+    monkeypatch.setattr("envlock.adapters.machine._SECONDS", 0.05)
+    monkeypatch.setattr(nvml, "nvmlInit", free.wait)
+    machine = observe_machine(host, nvml)
+    free.set()
+    assert isinstance(machine.accelerators, Unknown)
+    assert "no driver answered" in machine.accelerators.reason
+    assert isinstance(machine.cpu, Cpu)
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), AttributeError("nvmlInit"), ValueError("x")])
+def test_whatever_a_library_raises_is_unknown(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """A binding or library of another release fails in ways of its own: no traceback, and no machine without GPU."""
+    host, nvml = recorded("a100")
+
+    def raises() -> None:
+        raise error
+
+    monkeypatch.setattr(nvml, "nvmlSystemGetDriverVersion", raises)
+    assert isinstance(observe_machine(host, nvml).accelerators, Unknown)
+    assert nvml.open == 0
 
 
 def test_bytes_of_an_old_binding() -> None:

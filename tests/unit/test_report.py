@@ -248,7 +248,7 @@ def edited(change: dict[str, Any]) -> bytes:
         (b"", "not-a-report", "an empty file"),
         (b"\xff\xfe{\x00", "not-a-report", "UTF-16"),
         (b"# a lock\n", "not-a-report", "no JSON"),
-        (b"# a lock\nlock-version = \"1.0\"\n", "not-a-report", "a lock"),
+        (b'# a lock\nlock-version = "1.0"\n', "not-a-report", "a lock"),
         (b"[" * 100_000, "not-a-report", "no JSON"),
         (b"[1]", "not-a-report", "list"),
         (b'{"schema": 1, "verdict": "match"}', "not-a-report", "envlock verify --json"),

@@ -5,8 +5,8 @@ set -eu
 source=${1:?a clone of envlock, or a requirement such as envlock-ml==1.0}
 command -v envlock >/dev/null 2>&1 && exit 0
 home=${RUNNER_TEMP:-${TMPDIR:-/tmp}}/envlock-tool
-python3 -m venv "$home"
-"$home/bin/python" -m pip install --quiet --disable-pip-version-check "$source"
+python3 -I -m venv "$home"
+"$home/bin/python" -I -m pip install --quiet --disable-pip-version-check "$source"
 if [ -n "${GITHUB_PATH:-}" ]; then
     echo "$home/bin" >> "$GITHUB_PATH"
 else

@@ -39,8 +39,8 @@ class CacheMemory:
         except OSError:
             return None
 
-    def keep(self, key: str, raw: bytes) -> None:
-        """Keep bytes under a key. A cache that cannot be written keeps nothing."""
+    def keep(self, key: str, *raw: bytes) -> None:
+        """Keep bytes, given in pieces, under a key. A cache that cannot be written keeps nothing."""
         path = self._path(key)
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ class CacheMemory:
             part = Path(name)
             try:
                 with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
-                    file.write(raw)
+                    file.writelines(raw)
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)

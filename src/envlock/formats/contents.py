@@ -20,7 +20,7 @@ _SEPARATOR = "\x1f"
 MAGIC = b"#!python"
 
 
-class Row(msgspec.Struct, frozen=True, order=True):
+class Row(msgspec.Struct, frozen=True, order=True, gc=False):
     """One installed file of a wheel."""
 
     scheme: str
@@ -34,7 +34,10 @@ def contents_digest(rows: Iterable[Row]) -> str:
     """Return the `contents` digest, as 64 hex digits."""
     lines = (f"{r.scheme}{_SEPARATOR}{r.path}{_SEPARATOR}{r.sha256}{_SEPARATOR}{r.size}\n" for r in rows)
     # Names of a wheel are UTF-8; those of an environment may be anything, and then are no wheel's.
-    return hashlib.sha256(b"".join(sorted(line.encode("utf-8", "surrogateescape") for line in lines))).hexdigest()
+    digest = hashlib.sha256()
+    for line in sorted(line.encode("utf-8", "surrogateescape") for line in lines):
+        digest.update(line)
+    return digest.hexdigest()
 
 
 def script_body(text: bytes) -> bytes:

@@ -68,13 +68,19 @@ def parse_record(raw: bytes) -> Record:
     """Parse the bytes of a RECORD; never raises. Remembered, since observing and judging both ask."""
     text = raw.decode("utf-8", "backslashreplace")
     ending = "\r\n" if text.endswith("\r\n") else "\n"
-    lines = text.split(ending)
     rows: list[RecordRow] = []
     malformed: list[str] = []
-    if lines.pop():  # what follows the last line ending
-        malformed.append(text.rpartition(ending)[2])
-    elif ending == "\n" and len(plain := _ALL_PLAIN.findall(text)) == len(lines):
-        return Record(rows=tuple(RecordRow(path, digest, int(size) if size else None) for path, digest, size in plain))
+    whole = text.endswith(ending) or not text
+    if whole and ending == "\n":
+        for path, digest, size in (match.groups("") for match in _ALL_PLAIN.finditer(text)):
+            rows.append(RecordRow(path, digest, int(size) if size else None))
+        if len(rows) == text.count("\n"):
+            return Record(rows=tuple(rows))
+        rows.clear()
+    lines = text.split(ending)
+    last = lines.pop()
+    if not whole:
+        malformed.append(last)
     for line in lines:
         match = _PLAIN.fullmatch(line)
         fields = list(match.groups("")) if match else _quoted(line)

@@ -253,8 +253,8 @@ class Memory(Protocol):
     def recall(self, key: str) -> bytes | None:
         """Return what was kept under a key of 64 hex digits, or None; bytes that others may have written are not."""
 
-    def keep(self, key: str, raw: bytes) -> None:
-        """Keep bytes, in place of what was there; where that is not possible, nothing happens."""
+    def keep(self, key: str, *raw: bytes) -> None:
+        """Keep bytes, given in pieces, in place of what was there; where that is not possible, nothing happens."""
 
 
 class Records(Protocol):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Container, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
@@ -23,8 +25,10 @@ BIG = 1 << 22
 """Files from this size on are worth a task of their own, and a start before all others are known."""
 _HEAD = 16
 """Bytes that are kept of a .pyc: the header of PEP 552."""
+_BUFFERS = 1 << 25
 _BUFFER = 1 << 24
-"""Bytes a thread reads at a time. Between two pieces it has to wait for the interpreter lock: hence few of them."""
+"""Bytes of all buffers together, and the most that a thread reads at a time. Between two pieces it has to wait for the
+interpreter lock: hence few of them."""
 _GROUP = 64
 _TRIES = 3
 _THREADS = 8
@@ -48,7 +52,9 @@ class Reading:
         self._begun: dict[str, _Results] = {}
         self._abandoned: set[str] = set()
         self._local = threading.local()
-        self._pool = ThreadPoolExecutor(min(_THREADS, _processors()))
+        threads = min(_THREADS, _processors())
+        self._size = min(_BUFFER, _BUFFERS // threads)
+        self._pool = ThreadPoolExecutor(threads)
 
     def __enter__(self) -> Self:
         return self
@@ -88,8 +94,10 @@ class Reading:
         big = sum(file.size >= BIG for _, file in pending)
         groups = [[item] for item in pending[:big]]
         groups += [pending[at : at + _GROUP] for at in range(big, len(pending), _GROUP)]
-        for future in [self._pool.submit(self._read_all, group, keep, progress) for group in groups]:
-            files.update(future.result())
+        reading = deque(self._pool.submit(self._read_all, group, keep, progress) for group in groups)
+        del pending, groups  # so that what was looked at goes as what was read comes: there may be 100,000 of them
+        while reading:
+            files.update(reading.popleft().result())
         for future in begun:
             results = future.result()
             files.update(results)
@@ -100,7 +108,7 @@ class Reading:
     ) -> list[tuple[str, File]]:
         buffer = getattr(self._local, "buffer", None)
         if buffer is None:
-            buffer = self._local.buffer = memoryview(bytearray(_BUFFER))
+            buffer = self._local.buffer = _buffer(self._size)
         done = []
         for path, file in group:
             began = time.time_ns()
@@ -114,7 +122,7 @@ class Reading:
 
 def read_metadata(files: dict[str, File], paths: Iterable[str], keep: Keep, *, digest: bool) -> None:
     """Read small files one after another, and put the results into `files`."""
-    buffer = memoryview(bytearray(_BUFFER))
+    buffer = _buffer(_BUFFER)
     for path in paths:
         if not files[path].problem:
             files[path] = read(path, files[path], keep, digest=digest, buffer=buffer)
@@ -211,6 +219,11 @@ def _fill(buffer: memoryview, descriptor: int) -> int:
     data = os.read(descriptor, len(buffer))  # Windows
     buffer[: len(data)] = data
     return len(data)
+
+
+def _buffer(size: int) -> memoryview:
+    """Return memory to read into: anonymous pages, of which small files touch few."""
+    return memoryview(mmap.mmap(-1, size))
 
 
 def _keep_nothing(path: str, start: bytes) -> bool:  # noqa: ARG001

@@ -59,10 +59,8 @@ class StatCache:
         middle = _COUNTS.size + files * _ROW.size
         if middle + verdicts * _VERDICT.size != len(body):
             return cache
-        rows = raw[start + _COUNTS.size : start + middle]
-        cache._files = {
-            rows[at : at + _PATH.size]: rows[at + _PATH.size : at + _ROW.size] for at in range(0, len(rows), _ROW.size)
-        }
+        rows = range(start + _COUNTS.size, start + middle, _ROW.size)
+        cache._files = {raw[at : at + _PATH.size]: raw[at + _PATH.size : at + _ROW.size] for at in rows}
         for key, verdict in _VERDICT.iter_unpack(body[middle:]):
             if verdict < len(_VERDICTS):
                 cache._verdicts[key] = _VERDICTS[verdict]
@@ -73,14 +71,16 @@ class StatCache:
         """Whether there is anything that was not kept before."""
         return bool(self._learnt)
 
-    def dump(self) -> bytes:
-        """Return what was used or learnt; what is gone from the environment goes from its cache too."""
-        rows = b"".join(key + row for key, row in sorted(self._used_files.items()))
-        verdicts = b"".join(
-            _VERDICT.pack(key, _VERDICTS.index(verdict)) for key, verdict in sorted(self._used_verdicts.items())
-        )
-        body = _COUNTS.pack(len(self._used_files), len(self._used_verdicts)) + rows + verdicts
-        return _MAGIC + hashlib.sha256(body).digest() + body
+    def dump(self) -> list[bytes]:
+        """Return what was used or learnt, in pieces; what is gone from the environment goes from its cache too."""
+        parts = [_COUNTS.pack(len(self._used_files), len(self._used_verdicts))]
+        for key in sorted(self._used_files):
+            parts += (key, self._used_files[key])
+        parts += (_VERDICT.pack(key, _VERDICTS.index(verdict)) for key, verdict in sorted(self._used_verdicts.items()))
+        digest = hashlib.sha256()
+        for part in parts:  # there may be 100,000 files: nothing is put together twice
+            digest.update(part)
+        return [_MAGIC, digest.digest(), *parts]
 
     def recall(self, path: str, file: File) -> File | None:
         """Return the file with the digest that it had when it last was in this place, or None."""

@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from envlock.model.observation import File
 
 
+_DEVICES: dict[int, int] = {}
+"""One object for each number: an environment may have 100,000 files, and each would have its own."""
+
+
 def walk(root: str) -> Iterator[tuple[str, File]]:
     """Yield (absolute path, file) for everything below `root` that is not a folder; links to folders are not followed.
 
@@ -49,7 +53,7 @@ def described(about: os.stat_result, *, linked: bool = False) -> File:
             size=about.st_size,
             mtime_ns=about.st_mtime_ns,
             ctime_ns=about.st_ctime_ns,
-            device=about.st_dev,
+            device=_DEVICES.setdefault(about.st_dev, about.st_dev),
             inode=about.st_ino,
             links=about.st_nlink,
         )
