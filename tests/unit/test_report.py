@@ -125,6 +125,11 @@ def test_what_runs_at_start_is_told(venv: Venv) -> None:
     assert [each.name for each in found.startup] == ["hook.pth", "sitecustomize.py"]
     assert all(each.sha256 for each in found.startup)
     assert seen(venv, full=True).startup == found.startup
+    (venv.site / "usercustomize").mkdir()
+    for name in ("usercustomize/__init__.py", "sitecustomize.abi3.so", "hook.start", "usercustomize/other.py"):
+        (venv.site / name).write_text("hook:run\n")
+    names = [each.name for each in seen(venv).startup]
+    assert names == ["hook.pth", "hook.start", "sitecustomize.abi3.so", "sitecustomize.py", "usercustomize/__init__.py"]
 
 
 def test_planted_secrets_reach_no_report(tmp_path: Path, venv: Venv, monkeypatch: pytest.MonkeyPatch) -> None:

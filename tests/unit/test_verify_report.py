@@ -132,8 +132,9 @@ def test_code_that_runs_at_start(sent: Sent) -> None:
     finding = finding_of(verdict, "startup-code")
     assert (verdict.exit_code, finding.impact, finding.subject) == (1, "security", "site-packages/sitecustomize.py")
     assert finding.fix == "there: rm site-packages/sitecustomize.py"
-    verdict = sent.verify(sent.report(startup=(Startup(name="hook.pth", sha256="a" * 64),)))
-    assert finding_of(verdict, "startup-code").severity == "error"
+    for name in ("hook.pth", "hook.start", "sitecustomize/__init__.py"):
+        verdict = sent.verify(sent.report(startup=(Startup(name=name, sha256="a" * 64),)))
+        assert finding_of(verdict, "startup-code").severity == "error"
 
 
 def test_environment_nobody_saw(sent: Sent) -> None:

@@ -71,13 +71,9 @@ def parse_record(raw: bytes) -> Record:
     rows: list[RecordRow] = []
     malformed: list[str] = []
     whole = text.endswith(ending) or not text
-    if whole and ending == "\n":
-        for path, digest, size in (match.groups("") for match in _ALL_PLAIN.finditer(text)):
-            rows.append(RecordRow(path, digest, int(size) if size else None))
-        if len(rows) == text.count("\n"):
-            return Record(rows=tuple(rows))
-        rows.clear()
-    lines = text.split(ending)
+    if whole and ending == "\n" and len(plain := _ALL_PLAIN.findall(text)) == text.count("\n"):
+        return Record(rows=tuple(RecordRow(path, digest, int(size) if size else None) for path, digest, size in plain))
+    lines = _lines(text, ending)
     last = lines.pop()
     if not whole:
         malformed.append(last)
@@ -92,6 +88,14 @@ def parse_record(raw: bytes) -> Record:
             continue
         rows.append(RecordRow(fields[0], fields[1], int(fields[2][:18]) if fields[2] else None))
     return Record(rows=tuple(rows), malformed=tuple(malformed))
+
+
+def _lines(text: str, ending: str) -> list[str]:
+    """Split a text; LF lines that follow CRLF ones are a tool's that appended them, as virtualenv does to wheel's."""
+    head, found, tail = text.rpartition("\r\n")
+    if ending == "\n" and found and head.count("\n") == head.count("\r\n"):
+        return [*head.split("\r\n"), *tail.split("\n")]
+    return text.split(ending)
 
 
 def _quoted(line: str) -> list[str] | None:

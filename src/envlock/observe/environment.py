@@ -89,7 +89,7 @@ def observe_environment(
             layout = _layout(answer, python)
             files: dict[str, File] = {}
             for folder in (*layout.sites, layout.scripts, *_data_folders(answer, layout)):
-                files.update(walked.pop(folder, None) or _walk(folder, reading if full else None, task))
+                files.update(walked.pop(folder) if folder in walked else _walk(folder, reading if full else None, task))
         files[f"{layout.prefix}/pyvenv.cfg"] = config = look(f"{layout.prefix}/pyvenv.cfg")
         if config.problem:
             del files[f"{layout.prefix}/pyvenv.cfg"]
@@ -115,7 +115,7 @@ def observe_environment(
                     else compare_bytecode(files, python, interpreter, progress, cache)
                 )
             if memory is not None and cache.changed:
-                memory.keep(key, *cache.dump())
+                memory.keep(key, *cache.pieces())
         distributions = with_conda(distributions, files, layout.prefix)
     return Observation(
         target=name or str(target),

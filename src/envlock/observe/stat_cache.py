@@ -71,8 +71,12 @@ class StatCache:
         """Whether there is anything that was not kept before."""
         return bool(self._learnt)
 
-    def dump(self) -> list[bytes]:
-        """Return what was used or learnt, in pieces; what is gone from the environment goes from its cache too."""
+    def dump(self) -> bytes:
+        """Return what `pieces` does, put together."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> list[bytes]:
+        """Return what was used or learnt, for `parse`; what is gone from the environment goes from its cache too."""
         parts = [_COUNTS.pack(len(self._used_files), len(self._used_verdicts))]
         for key in sorted(self._used_files):
             parts += (key, self._used_files[key])

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from envlock.model.observation import File
 
-
 _DEVICES: dict[int, int] = {}
 """One object for each number: an environment may have 100,000 files, and each would have its own."""
 

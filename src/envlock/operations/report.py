@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ from envlock.verify.installed_contents import installed_contents
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 _CHUNK = 1 << 20
 _STARTUP_LIMIT = 1 << 20
+_CUSTOMIZE = ("sitecustomize", "usercustomize")
+_CUSTOMIZED = re.compile(r"(site|user)customize(/__init__)?(\.[^/]+)?\.(py|pyc|so|pyd)")
 _VIRTUALENV = ("_virtualenv.pth", b"import _virtualenv")
 """What uv and virtualenv put into every environment that they make."""
 _UNWATCHED = NoProgress()
@@ -125,6 +128,9 @@ def _startup(environment: Environment) -> Iterator[Startup]:
     found = {}
     for path, file in environment.files.items():
         folder, name = posixpath.split(path)
+        above, package = posixpath.split(folder)
+        if package in _CUSTOMIZE and above in environment.layout.sites:
+            folder, name = above, f"{package}/{name}"
         if folder not in environment.layout.sites or path in owned:
             continue
         if name.endswith(".pth"):
@@ -132,7 +138,7 @@ def _startup(environment: Environment) -> Iterator[Startup]:
             runs = [line for line in lines if line.startswith((b"import ", b"import\t"))]
             if runs and (name, b"\n".join(runs)) != _VIRTUALENV:
                 found[name] = hashlib.sha256(b"\n".join(runs)).hexdigest()
-        elif name in ("sitecustomize.py", "usercustomize.py"):
+        elif name.endswith(".start") or _CUSTOMIZED.fullmatch(name):
             found[name] = file.sha256 or _digest_now(path, file)
     for name, digest in sorted(found.items()):
         yield Startup(name=name, sha256=digest or None)

@@ -153,7 +153,9 @@ def _observation(report: Report, target: str) -> Observation:
                     kind="file",
                     size=0,
                     sha256=each.sha256 or "",
-                    content=b"import lines that the report does not hold\n" if each.name.endswith(".pth") else None,
+                    content=b"import lines that the report does not hold\n"
+                    if each.name.endswith((".pth", ".start"))
+                    else None,
                 )
                 for each in report.startup
             },
