@@ -164,3 +164,17 @@ def test_conda_without_an_interpreter_is_still_judged(tmp_path: Path, conda: Con
     verdict = conda.verify(lock_of([wheel]), full=False)
     assert verdict.exit_code == 3
     assert finding_of(verdict, "target-unknown").subject == "python"
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_sitecustomize_beside_the_standard_library(tmp_path: Path, *, full: bool) -> None:
+    """Where nobody vouches for a standard library, what runs at every start of it is told all the same."""
+    library = tmp_path / "lib/python3.11"
+    library.mkdir(parents=True)
+    (library / "os.py").write_text("")
+    found = look_at_stdlib(str(library), tmp_path / "bin/python3.11", full=full)
+    assert found is not None and found.altered == {}
+    (library / "sitecustomize").mkdir()
+    found = look_at_stdlib(str(library), tmp_path / "bin/python3.11", full=full)
+    assert found is not None
+    assert found.altered == {f"{library}/sitecustomize": "runs at every start, and nobody vouches for it"}

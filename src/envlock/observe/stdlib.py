@@ -11,7 +11,7 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -24,6 +24,8 @@ _CHUNK = 1 << 20
 _LIMIT = 1 << 26
 _APART = ("site-packages", "dist-packages", "__pycache__")
 _MODULE = (".py", ".pyc", ".so", ".pyd")
+_STARTED = "runs at every start, and nobody vouches for it"
+"""Why a file that Python imports by itself is told."""
 
 
 class _CondaPath(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ def look_at_stdlib(folder: str, program: Path, *, full: bool, dpkg: Path = _DPKG
     modules = tuple(sorted(_top_modules(folder)))
     zipped = _archive(folder)
     altered = {zipped: "an archive that is imported from before the standard library"} if zipped else {}
+    altered |= _started(folder, modules)
     if not full:
         return Stdlib(folder=folder, modules=modules, altered=altered)
     algorithm, vouched, listed = "sha256", _by_conda(Path(folder).parent.parent), frozenset[str]()
@@ -80,6 +83,12 @@ def look_at_stdlib(folder: str, program: Path, *, full: bool, dpkg: Path = _DPKG
         files=len(wanted),
         altered=altered,
     )
+
+
+def _started(folder: str, modules: Iterable[str]) -> dict[str, str]:
+    """Return what the site module imports by name at every start; no CPython brings it, and Debian's is dpkg's."""
+    found = () if folder.startswith("/usr/lib/") else ("sitecustomize", "usercustomize")
+    return {f"{folder}/{name}": _STARTED for name in found if name in modules}
 
 
 def _top_modules(folder: str) -> Iterator[str]:

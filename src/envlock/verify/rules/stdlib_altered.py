@@ -26,6 +26,7 @@ def check(case: Case) -> Iterator[Finding]:
     if stdlib is None:
         return
     altered = sorted(stdlib.altered.items())
+    on_macos = getattr(case.interpreter, "system", "") == "darwin"  # Homebrew's Python has a sitecustomize of its own
     for at, (path, how) in enumerate(altered[:_SHOWN]):
         more = len(altered) - _SHOWN if at == _SHOWN - 1 else 0
         yield RULE.finding(
@@ -35,6 +36,7 @@ def check(case: Case) -> Iterator[Finding]:
             fix=_MENDED.get(stdlib.voucher, "Install this Python again."),
             path=case.shown(path),
             nature="unknown" if "cannot be read" in how else None,
+            severity="warning" if on_macos and "every start" in how else None,
             rank=PYTHON_RANK,
         )
 
