@@ -21,7 +21,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,7 +146,7 @@ class Bench:
 
     def drifts(self, *, dpkg: bool) -> None:
         """Make each drift, ask everybody, and print a row of the table."""
-        columns = [*self.checkers, *(["dpkg --verify"] if dpkg else [])]
+        columns = list(self.checkers)
         before = {name: told(self.ask(name)) for name in self.checkers}
         caught = dict.fromkeys(columns, 0)
         target = Target(self.venv)
@@ -156,14 +155,14 @@ class Bench:
             with drift(target):
                 seen = {name: told(self.ask(name)) != before[name] for name in self.checkers}
             caught |= {name: caught[name] + seen[name] for name in seen}
-            cells = ["caught" if seen.get(name) else "no" for name in columns]
+            cells = ["caught" if seen[name] else "no" for name in columns]
             print(f"| {drift.title} | {' | '.join(cells)} |", flush=True)
-        if dpkg:
-            clean = told(run(("dpkg", "--verify"), self.project, self.environment))
-            with ExitStack() as stack:
-                stack.enter_context(DRIFTS[0](target))
-                caught["dpkg --verify"] = told(run(("dpkg", "--verify"), self.project, self.environment)) != clean
         print(f"| of {len(DRIFTS)} | {' | '.join(str(caught[name]) for name in columns)} |")
+        if dpkg:  # a minute each: it knows the files of Debian's packages alone, so that one drift says it all
+            clean = told(run(("dpkg", "--verify"), self.project, self.environment))
+            with DRIFTS[0](target):
+                seen_by_dpkg = told(run(("dpkg", "--verify"), self.project, self.environment)) != clean
+            print(f"dpkg --verify, of the first of them: {'caught' if seen_by_dpkg else 'no'}")
 
 
 def _uv() -> str:
