@@ -14,11 +14,16 @@ import envlock.model.machine as machine_model
 from envlock.cli.verdicts import FORMATS as OFFERED
 from envlock.errors import UsageError
 from envlock.model.finding import Summary, Verdict, judge
+from envlock.model.machine import Accelerator, Accelerators, Cpu, Machine
+from envlock.model.observation import Observation
 from envlock.model.unknown import Unknown
 from envlock.report.formats import FORMATS, Format, parse_output, render
 from envlock.report.lock_lines import lock_lines
 from envlock.report.portable import without_folders
+from envlock.verify.case import Case
 from envlock.verify.rules import all_rules
+from envlock.verify.unjudged import unjudged
+from tests.unit.venvs import lock_of
 from tests.unit.verdicts import ROOT, hostile_verdict, real_verdict, rule, verdict_schema
 
 MATCH = judge(Summary(env="tf25", lock_digest="ab" * 32, target=".venv", mode="quick"), [])
@@ -166,3 +171,15 @@ def test_lines_of_a_lock() -> None:
     assert lines.line_of(version) == 1  # its package is called otherwise
     python = next(finding for finding in verdict.findings if finding.rule == "python-patch")
     assert text[lines.line_of(python) - 1].startswith("requires-python")
+
+
+def test_rules_of_accelerators_have_nothing_to_judge_without_one() -> None:
+    """A machine that is known to have no GPU is no pass of the rules about drivers and GPU code."""
+    lock = lock_of()
+    machine = Machine(system="linux", cpu=Cpu(architecture="x86_64"), memory=1, accelerators=Accelerators())
+    observation = Observation(target=".venv", full=False, environment=None, machine=machine)
+    reasons = unjudged(Case(lock, observation), all_rules())
+    assert reasons["accelerator-driver"] == reasons["accelerator-code"] == "this machine has no accelerator"
+    gpu = Accelerator(kind="nvidia", name="NVIDIA A100-SXM4-40GB", model="A100")
+    seen = replace(observation, machine=replace(machine, accelerators=Accelerators(devices=(gpu,), driver="535")))
+    assert "accelerator-driver" not in unjudged(Case(lock, seen), all_rules())

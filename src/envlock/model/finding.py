@@ -24,6 +24,7 @@ Need = Literal[
     "image",
     "container",
     "machine",
+    "accelerator",
     "class",
     "classes",
     "variables",

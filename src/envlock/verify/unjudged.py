@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from envlock.model.finding import Family, Need, Rule
+from envlock.model.machine import Accelerators, Machine
 from envlock.model.unknown import Unknown
 from envlock.verify.case import Case
 
@@ -50,6 +51,8 @@ def _missing(case: Case, need: Need) -> str:
             if need == "classes" and not case.lock.hardware:
                 return "the lock names no hardware class"
             return _why(seen.machine, "an image runs nowhere yet" if case.image else "the machine was not looked at")
+        case "accelerator":
+            return _accelerator(case)
         case "variables":
             return _why(seen.variables, "settings were not looked at")
         case "stdlib":
@@ -59,6 +62,15 @@ def _missing(case: Case, need: Need) -> str:
             if environment is None:
                 return _why(seen.environment, "files were not looked at; --full reads them")
             return "" if need == "files" or environment.hashed else "files were not read; --full compares every byte"
+
+
+def _accelerator(case: Case) -> str:
+    machine = case.observation.machine
+    if not isinstance(machine, Machine):
+        return _missing(case, "machine")
+    seen = machine.accelerators
+    is_without = isinstance(seen, Accelerators) and not seen.devices and not case.terms.on
+    return "this machine has no accelerator" if is_without else ""
 
 
 def _stdlib(case: Case) -> str:

@@ -13,7 +13,7 @@ from envlock.verify.case import Case
 RULE = Rule(
     id="accelerator-code",
     family="ACC",
-    needs="machine",
+    needs="accelerator",
     title="The locked frameworks carry code for an accelerator of the machine.",
     why="Without it the first kernel fails (no kernel image is available), or the CPU computes instead.",
     severity="warning",

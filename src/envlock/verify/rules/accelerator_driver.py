@@ -15,7 +15,7 @@ from envlock.verify.hardware import asked
 RULE = Rule(
     id="accelerator-driver",
     family="ACC",
-    needs="machine",
+    needs="accelerator",
     title="NVIDIA's driver is new enough for the locked CUDA, and for the class that --on asks for.",
     why="Below CUDA's minimum frameworks see no GPU, or fail at the first kernel.",
     source="CUDA Toolkit Release Notes, CUDA Driver minimum versions; conda's __cuda",
