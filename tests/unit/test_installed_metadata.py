@@ -59,11 +59,11 @@ def test_malformed_rows(line: str) -> None:
 
 
 def test_missing_line_ending_and_mixed_ones_are_seen() -> None:
-    """The last byte counts as well."""
+    """The last byte counts as well; a row without it is told, and still says whose the file is."""
     assert parse_record(b"a.py,,1").malformed == ("a.py,,1",)
     assert parse_record(b"a.py,,1\nb.py,,1\r\n").malformed == ("a.py,,1\nb.py,,1",)
     appended = parse_record(b"a.py,,1\r\nb.py,,1\r\nc.py,,\nd.py,,")
-    assert ([row.path for row in appended.rows], appended.malformed) == (["a.py", "b.py", "c.py"], ("d.py,,",))
+    assert ([row.path for row in appended.rows], appended.malformed) == (["a.py", "b.py", "c.py", "d.py"], ("d.py,,",))
     assert parse_record(b"a.py,,1\r\nb.py,,1\nc.py,,1\r\nd.py,,1\n").malformed == ("a.py,,1\r", "c.py,,1\r")
 
 

@@ -74,9 +74,10 @@ def parse_record(raw: bytes) -> Record:
     if whole and ending == "\n" and len(plain := _ALL_PLAIN.findall(text)) == text.count("\n"):
         return Record(rows=tuple(RecordRow(path, digest, int(size) if size else None) for path, digest, size in plain))
     lines = _lines(text, ending)
-    last = lines.pop()
-    if not whole:
-        malformed.append(last)
+    if whole:
+        lines.pop()
+    else:
+        malformed.append(lines[-1])  # told, and still a claim if it reads as one: virtualenv ends so
     for line in lines:
         match = _PLAIN.fullmatch(line)
         fields = list(match.groups("")) if match else _quoted(line)
@@ -87,7 +88,7 @@ def parse_record(raw: bytes) -> Record:
             malformed.append(line)
             continue
         rows.append(RecordRow(fields[0], fields[1], int(fields[2][:18]) if fields[2] else None))
-    return Record(rows=tuple(rows), malformed=tuple(malformed))
+    return Record(rows=tuple(rows), malformed=tuple(dict.fromkeys(malformed)))
 
 
 def _lines(text: str, ending: str) -> list[str]:
