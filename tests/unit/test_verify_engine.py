@@ -200,8 +200,13 @@ def test_a_project_image_is_known_by_its_id(made: Made) -> None:
     assert verify(made, FakeEngine(by_manifest)).exit_code == 3
 
 
-def saved(layers: Sequence[Layer], *, links: bool = False) -> tuple[bytes, str]:
-    """Return an archive as old Engines write it, with the image's ID; `links` has the last layer as a link's target."""
+def saved(
+    layers: Sequence[Layer], *, links: bool = False, more: Sequence[tuple[str, bytes | str]] = ()
+) -> tuple[bytes, str]:
+    """Return an archive as old Engines write it, with the image's ID; `links` has the last layer as a link's target.
+
+    `more` are members after all others; NAME in their paths stands for the ID's digits.
+    """
     packed = [layer_blob(files) for files in layers]
     plain = [gzip.decompress(blob) for blob, _ in packed]
     settings = {
@@ -220,8 +225,8 @@ def saved(layers: Sequence[Layer], *, links: bool = False) -> tuple[bytes, str]:
     members["manifest.json"] = json.dumps([{"Config": f"{name}.json", "RepoTags": ["demo:1"], "Layers": rows}]).encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, member in members.items():
-            info = tarfile.TarInfo(path)
+        for path, member in (*members.items(), *more):
+            info = tarfile.TarInfo(path.replace("NAME", name))
             if isinstance(member, str):
                 info.type, info.linkname = tarfile.SYMTYPE, member
             else:
@@ -259,6 +264,40 @@ def test_an_archive_that_is_not_what_it_says(made: Made, installed: Layer, spoil
     engine.archive = spoil(archive)
     verdict = verify(made, engine, full=True)
     assert (verdict.exit_code, rule in rules_of(verdict)) == (code, True)
+
+
+def listed(architecture: str) -> list[tuple[str, bytes | str]]:
+    """Return index.json and the documents of another image than saved() has."""
+    config = json.dumps({"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}})
+    kinds = "application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.manifest.v1+json"
+    blobs = []
+
+    def put(raw: str, kind: str) -> dict[str, Any]:
+        digest = hashlib.sha256(raw.encode()).hexdigest()
+        blobs.append((f"blobs/sha256/{digest}", raw.encode()))
+        return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(raw)}
+
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": kinds[1], "config": put(config, kinds[0]), "layers": []})
+    index = json.dumps({"schemaVersion": 2, "manifests": [put(manifest, kinds[1])]})
+    return [*blobs, ("index.json", index.encode())]
+
+
+@pytest.mark.parametrize(("architecture", "told"), [("amd64", True), ("arm64", False)])
+def test_an_archive_that_is_two_images(made: Made, installed: Layer, architecture: str, told: bool) -> None:
+    """One by manifest.json, another by index.json: which of them an Engine loads is up to it."""
+    archive, image_id = saved([PYTHON, installed], more=listed(architecture))
+    engine = FakeEngine(made.in_engine(image_id=image_id))
+    engine.archive = archive
+    verdict = verify(made, engine, full=True)
+    assert (verdict.exit_code, "image-bytes" in rules_of(verdict)) == (4 if told else 3, told)
+
+
+def test_of_members_of_one_name_the_last_counts(made: Made, installed: Layer) -> None:
+    """A link to the good configuration does not outlive a file that stands in its place."""
+    archive, image_id = saved([PYTHON, installed], more=[("NAME.json", "elsewhere.json"), ("NAME.json", b"{}")])
+    engine = FakeEngine(made.in_engine(image_id=image_id))
+    engine.archive = archive
+    assert finding_of(verify(made, engine, full=True), "image-bytes").found != ""
 
 
 def test_an_engine_that_writes_out_another_image(made: Made, installed: Layer) -> None:
@@ -325,6 +364,11 @@ def test_a_container_of_the_locked_image(made: Made) -> None:
         (f"{SITE}/sitecustomize.py", "error", 1),
         ("/root/.local/lib/python3.11/site-packages/numpy/__init__.py", "error", 1),
         ("/usr/lib/python3.11/json/__init__.py", "error", 1),
+        ("/etc/python3.11/sitecustomize.py", "error", 1),
+        ("/usr/local/sbin/python", "error", 1),
+        (f"{SITE}/nvidia/cuda_runtime/lib/libcudart.so.12", "error", 1),
+        (f"{SITE}/nvidia-evil", "error", 1),
+        ("/usr/local/cuda/lib64/libcudart.so.12", "warning", 0),
         ("/usr/bin/python3.11", "error", 1),
         ("/etc/ld.so.preload", "error", 1),
         ("/usr/lib/x86_64-linux-gnu/libc.so.6", "error", 1),
@@ -340,7 +384,9 @@ def test_a_container_that_was_changed(made: Made, path: str, severity: str, code
     assert verdict.findings[0].severity == severity
 
 
-@pytest.mark.parametrize("place", ["/opt", "/opt/venv", f"{SITE}/demo", "/usr/lib", "/usr", "/lib/x86_64-linux-gnu"])
+@pytest.mark.parametrize(
+    "place", ["/opt", "/opt/venv", f"{SITE}/demo", "/usr/lib", "/usr", "/lib/x86_64-linux-gnu", "/etc", "/usr/bin"]
+)
 def test_a_mount_that_hides_the_image(made: Made, place: str) -> None:
     """What stands there was not seen."""
     verdict = verify(made, FakeEngine(made.in_engine(), mounts=(place,)), "box")
@@ -351,6 +397,16 @@ def test_variables_of_a_container_are_judged(made: Made) -> None:
     """Those of the image are vouched for, those that it was started with are not."""
     engine = FakeEngine(made.in_engine(), variables={**VARIABLES, "PYTHONPATH": "/evil"})
     assert rules_of(verify(made, engine, "box")) == ["python-path"]
+
+
+@pytest.mark.parametrize(
+    ("path", "rules"), [("/usr/bin:/opt/venv/bin", ["container-changes"]), ("", ["container-changes"]),
+                        ("/opt/venv/bin:/tools", [])]
+)  # fmt: skip
+def test_a_container_that_finds_another_python_first(made: Made, path: str, rules: list[str]) -> None:
+    """A PATH that begins elsewhere than the image's; what follows is only looked at after it."""
+    engine = FakeEngine(made.in_engine(), variables={**VARIABLES, "PATH": path})
+    assert rules_of(verify(made, engine, "box")) == rules
 
 
 def test_a_container_that_does_not_run(made: Made) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -130,7 +130,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return dict(line.partition("=")[::2] for line in (self.config.env if self.config else None) or ())
 
 
-_Document = TypeVar("_Document", Index, Manifest, Config)
+_Document = TypeVar("_Document", bound=msgspec.Struct)
 
 
 def canonical_json(value: object) -> bytes:
@@ -151,12 +151,12 @@ def describe(blob: bytes, media_type: str, **more: Any) -> Descriptor:
 
 def parse_index(raw: bytes, where: str) -> Index:
     """Parse an image index; IntegrityError (`bad-image`) where it is none."""
-    return _parse(raw, Index, where)
+    return _only(_parse(raw, Index, where), (INDEX, DOCKER_INDEX), raw, where)
 
 
 def parse_manifest(raw: bytes, where: str) -> Manifest:
     """Parse an image manifest; IntegrityError (`bad-image`) where it is none."""
-    return _parse(raw, Manifest, where)
+    return _only(_parse(raw, Manifest, where), (MANIFEST, DOCKER_MANIFEST), raw, where)
 
 
 def parse_config(raw: bytes, where: str) -> Config:
@@ -171,6 +171,32 @@ def _parse(raw: bytes, kind: type[_Document], where: str) -> _Document:
         raise IntegrityError(
             "bad-image", f"{kind.__name__} of an image cannot be read: {error}.", where=where
         ) from None
+
+
+class _Both(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields that tell an index from a manifest."""
+
+    manifests: Any = None
+    layers: Any = None
+    config: Any = None
+
+
+def _only(document: _Document, kinds: Sequence[str], raw: bytes, where: str) -> _Document:
+    """Refuse what may be read as an index and as a manifest, under one digest (CVE-2021-41190, image-spec 1.1)."""
+    fields = _parse(raw, _Both, where)
+    both = fields.manifests is not None and (fields.layers is not None or fields.config is not None)
+    said = getattr(document, "media_type", "")
+    if both or (said and said not in kinds):
+        raise IntegrityError(
+            "bad-image",
+            "A document of an image can be read as an index and as a manifest."
+            if both
+            else "A document of an image says that it is of another kind than it was named as.",
+            where=where,
+            expected=kinds[0],
+            found=said,
+        )
+    return document
 
 
 def check_layers(config: Config, layers: int, where: str) -> None:

@@ -239,6 +239,8 @@ class ContainerFact(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute paths inside at which something of outside stands: it was not looked at."""
     folders: tuple[str, ...] = ()
     """Where its programs load code from, by its variables: environments, PYTHONPATH, LD_LIBRARY_PATH."""
+    first: tuple[str, str] | None = None
+    """The first folders of PATH of the image and of the container, where they differ."""
 
 
 class Variables(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,16 @@ import msgspec
 from envlock.errors import IntegrityError, UnverifiableError, UsageError
 from envlock.formats.blob import LIMIT
 from envlock.formats.layer_reader import Digests, read_layer
-from envlock.formats.oci import Config, check_layers, digest_of, parse_config
+from envlock.formats.oci import (
+    DOCKER_INDEX,
+    INDEX,
+    Config,
+    check_layers,
+    digest_of,
+    parse_config,
+    parse_index,
+    parse_manifest,
+)
 from envlock.formats.tar import Entry
 from envlock.model import records
 from envlock.observe.image_files import Node
@@ -59,6 +68,9 @@ def read_archive(chunks: Iterable[bytes], *, where: str, tag: str = "") -> Archi
     links: dict[str, str] = {}
     left = LIMIT
     for entry, body in read_layer(chunks, where=where):
+        if entry.kind != "dir":  # of several members of a name the last counts, as where they are unpacked
+            for before in (documents, layers, links):
+                before.pop(entry.path, None)
         if entry.kind in ("symlink", "hardlink"):
             links[entry.path] = _target(entry.path, entry.link, symbolic=entry.kind == "symlink")
         elif entry.kind == "file":
@@ -74,6 +86,7 @@ def read_archive(chunks: Iterable[bytes], *, where: str, tag: str = "") -> Archi
         raise IntegrityError("bad-image", "An archive lacks the configuration of its image.", where=where)
     config = parse_config(raw, where)
     check_layers(config, len(row.layers), where)
+    _refuse_second(documents, links, config, where)
     return ArchivedImage(
         config=config,
         config_digest=digest_of(raw),
@@ -98,6 +111,41 @@ def _layer(blob: Iterable[bytes], where: str) -> ArchivedLayer:
 def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest
+
+
+def _refuse_second(documents: dict[str, bytes], links: dict[str, str], config: Config, where: str) -> None:
+    """Refuse an archive that is another image by index.json than by manifest.json: Engines read either of them.
+
+    Images of other platforms, which manifest.json leaves out, are no contradiction; nor is what the archive lacks.
+    """
+    rows = records.from_json(documents["manifest.json"], tuple[_Image, ...])
+    known = {digest_of(raw) for row in rows if (raw := documents.get(_followed(row.config, links))) is not None}
+
+    def document(digest: str) -> bytes | None:
+        raw = documents.get(_followed(f"blobs/{digest.replace(':', '/')}", links))
+        return raw if raw is not None and digest_of(raw) == digest else None
+
+    waiting = [documents["index.json"]] if "index.json" in documents else []
+    for raw in waiting:  # which grows
+        for descriptor in parse_index(raw, where).manifests:
+            below = document(descriptor.digest)
+            if below is None or (descriptor.platform is not None and descriptor.platform.os == "unknown"):
+                continue
+            if descriptor.media_type in (INDEX, DOCKER_INDEX):
+                waiting.append(below)
+                continue
+            named = parse_manifest(below, where).config
+            found = document(named.digest)
+            if found is None or named.digest in known:
+                continue
+            other = parse_config(found, where)
+            if (other.os, other.architecture) == (config.os, config.architecture):
+                raise IntegrityError(
+                    "bad-image",
+                    "index.json of an archive names another image than its manifest.json.",
+                    where=where,
+                    found=named.digest,
+                )
 
 
 def _chosen(documents: dict[str, bytes], where: str, tag: str) -> _Image:

@@ -45,6 +45,7 @@ def observe_container(
             changes=tuple(_files(container.changes)),
             mounts=container.mounts,
             folders=tuple(dict.fromkeys(_folders(container.variables))),
+            first=_first_of(image, container),
         ),
         machine=engine.machine(container.container_id) if container.running else None,
         variables=variables_of(container.variables, "container", locked=locked),
@@ -99,6 +100,14 @@ def _files(changes: Iterable[Change]) -> Iterator[Change]:
 def _above(path: str) -> Iterator[str]:
     while (path := posixpath.dirname(path)) not in ("/", ""):
         yield path
+
+
+def _first_of(image: EngineImage | None, container: EngineContainer) -> tuple[str, str] | None:
+    """Return where `python` is looked for first, in the image and in the container, None where that is one folder."""
+    if image is None or "PATH" not in image.variables:
+        return None
+    expected, found = (each.variables.get("PATH", "").partition(":")[0] for each in (image, container))
+    return (expected, found) if expected.rstrip("/") != found.rstrip("/") else None
 
 
 def _folders(variables: Mapping[str, str]) -> Iterator[str]:

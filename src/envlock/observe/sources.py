@@ -141,7 +141,8 @@ class RegistryImage:
     """An image of a repository: of the first of `platforms` that its index lists, else the first one that it lists.
 
     Nothing but documents is fetched until a layer is read; no layer is kept.
-    Raises UsageError (`no-image`, and what reaching the registry raises), IntegrityError (`digest-mismatch`).
+    Raises UsageError (`no-image`, `several-images`, and what reaching the registry raises), IntegrityError
+    (`digest-mismatch`).
     """
 
     def __init__(self, registry: Registry, reference: Reference, platforms: Sequence[Platform]) -> None:
@@ -152,7 +153,7 @@ class RegistryImage:
         """What the reference names: an index or a manifest."""
         self._documents = {digest: raw}
         offered = tuple(self._below(self.top, 0))
-        self.descriptor = _of_first(platforms, offered) or next(iter(offered), self.top)
+        self.descriptor = _of_first(platforms, offered, str(reference)) or next(iter(offered), self.top)
         if not offered:
             raise UsageError("no-image", "This index lists no image.", where=str(reference), found=digest)
 
@@ -198,10 +199,24 @@ class RegistryImage:
                 yield from self._below(child, depth + 1)
 
 
-def _of_first(platforms: Sequence[Platform], offered: Sequence[Descriptor]) -> Descriptor | None:
+def _of_first(platforms: Sequence[Platform], offered: Sequence[Descriptor], where: str) -> Descriptor | None:
+    """Return the only one of the first platform that is there: of several each Engine takes another, by variant."""
     for platform in platforms:
-        for descriptor in offered:
-            said = descriptor.platform
-            if said is not None and (said.os, said.architecture) == (platform.os, platform.architecture):
-                return descriptor
+        fitting = {
+            descriptor.digest: descriptor
+            for descriptor in offered
+            if (said := descriptor.platform) is not None
+            and (said.os, said.architecture) == (platform.os, platform.architecture)
+        }
+        if len(fitting) > 1:
+            raise UsageError(
+                "several-images",
+                f"This index lists several images for {platform}.",
+                where=where,
+                expected="one",
+                found=", ".join(fitting),
+                hint="Say which one: --image HOST/NAME@sha256:DIGEST",
+            )
+        if fitting:
+            return next(iter(fitting.values()))
     return None

@@ -15,16 +15,23 @@ _BYTECODE = re.compile(r"/__pycache__/[^/]+\.pyc$")
 _ENVIRONMENT = re.compile(
     r"/(site|dist)-packages(/|$)"
     r"|/lib(64)?/python3[^/]*(/|$)"
-    r"|/bin/python[0-9.]*$"
-    r"|^/etc/ld\.so\.(preload|cache|conf)"
+    r"|/s?bin/python[0-9.]*$"
+    r"|^/etc/(ld\.so\.(preload|cache|conf)|python3)"
     r"|/pyvenv\.cfg$"
     r"|^(/usr)?/lib(64)?/([^/]+-linux-gnu[^/]*/)?(ld-|libc[.-]|libm[.-]|libpthread|libpython|libstdc\+\+|libgomp)"
 )
 _SYSTEM = re.compile(r"^(/usr(/local)?)?/lib(32|64)?(/|$)|\.so(\.\d+)*$")
 _DRIVER = re.compile(
-    r"/(lib(cuda|nv|nvidia|nvcuvid|GLX_nvidia|EGL_nvidia|GLESv\d\w*_nvidia|vdpau_nvidia)[^/]*|nvidia-[^/]+)$"
+    r"^(/usr)?/(bin/nvidia-[^/]+|lib(32|64)?/([^/]+-linux-gnu[^/]*/)?(vdpau/)?"
+    r"lib(cuda\.|cudadebugger|nvidia|nvcuvid|nvoptix|GLX_nvidia|EGL_nvidia|GLESv\d\w*_nvidia|vdpau_nvidia)[^/]*)$"
 )
-"""What NVIDIA's Container Toolkit puts into containers at their start: it is of the machine, not of the image."""
+"""What NVIDIA's Container Toolkit puts into containers at their start: it is of the machine, not of the image.
+
+CUDA's own libraries (libcudart, libnvrtc), and whatever lies in an environment, are none of it.
+"""
+_ROOTS = ("/usr/lib", "/usr/local/lib", "/lib", "/etc/ld.so.cache", "/etc/python3")
+_BINS = ("/bin", "/usr/bin", "/usr/local/bin")
+"""Where the interpreter of an environment is."""
 
 
 def kind_of(case: Case, path: str) -> Kind:
@@ -44,7 +51,7 @@ def covers(case: Case, place: str) -> bool:
     container = case.observation.container
     environment = case.environment
     roots = [*(container.folders if container else ()), *(environment.layout.sites if environment else ())]
-    roots += ["/usr/lib", "/usr/local/lib", "/lib"]
+    roots += [*_ROOTS, *_BINS]
     return any(root == place or root.startswith(f"{place.rstrip('/')}/") for root in roots)
 
 

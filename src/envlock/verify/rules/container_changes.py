@@ -27,6 +27,16 @@ def check(case: Case) -> Iterator[Finding]:
     container = case.observation.container
     if container is None:
         return
+    if container.first is not None:
+        expected, found = container.first
+        yield RULE.finding(
+            "PATH",
+            expected=f"{expected} first, as in the image",
+            found=f"{found} first" if found else "no folder first",
+            why="`python` may be another one than that of the image.",
+            fix=f"start it with the PATH of the image: {case.sync}",
+            impact="results",
+        )
     seen = case.environment.files.keys() if case.environment is not None else frozenset[str]()
     judged = [change for change in container.changes if change.path not in seen]
     kinds = {change.path: kind_of(case, change.path) for change in judged}
