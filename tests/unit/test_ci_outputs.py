@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from envlock.model.finding import Summary, Verdict, judge
-from envlock.report.formats import render
+from envlock.report.formats import Format, render
 from envlock.report.lock_lines import LockLines
 from envlock.verify.rules import all_rules
 from tests.unit.verdicts import HOSTILE, hostile_verdict, real_verdict, rule, sarif_schema, waived
@@ -181,3 +181,42 @@ def test_github_takes_no_command_from_a_target() -> None:
     assert all(own.fullmatch(line) for line in lines[:-1])
     assert lines[-1].startswith("envlock verify tf25: ")
     assert HOSTILE.splitlines()[0].replace("%", "%25") in lines[0]
+
+
+def test_github_gets_no_command_of_old() -> None:
+    """Runners take `##[name]` for a command wherever in a line it stands: what a target says of itself is none."""
+    finding = rule("package-extra").finding("x##[error]y", why="##[add-mask]1", found="##[group]")
+    verdict = judge(replace(SUMMARY, env="##[stop-commands]z", python="##[debug]"), [finding])
+    assert "##[" not in render(verdict, "github", lock=LOCK)
+    assert "##\\[debug]" in render(verdict, "github", lock=LOCK)
+
+
+def test_no_line_for_people_begins_as_a_command() -> None:
+    """GitHub's runner reads what is printed for people too, and skips the blanks before `::`."""
+    verdict = judge(SUMMARY, [rule("package-extra").finding("x", why="::error::x " + "y" * 90 + " ::add-mask::z")])
+    lines = [line.strip() for line in render(verdict, "human").splitlines()]
+    assert not any(line.startswith("::") for line in lines)
+    assert "\\::error::x" in lines
+
+
+@pytest.mark.parametrize("part", ["[", "   (", " ", "a", "'/", "]("])
+@pytest.mark.parametrize("form", ["sarif", "markdown", "html"])
+def test_long_names_take_no_square_of_time(part: str, form: Format) -> None:
+    """A name of 300,000 characters is rendered at once: a search that starts anew at each would take minutes."""
+    name = (part * 300_000)[:300_000]
+    verdict = judge(SUMMARY, [rule("package-version").finding(name, expected=name, fix=name)])
+    assert render(verdict, form, rules=all_rules(), lock=LOCK)
+
+
+def test_links_in_messages_are_escaped_however_nested() -> None:
+    """SARIF makes links of `[text](target)`; nothing that a target is called becomes one."""
+    finding = rule("package-extra").finding("[[a](b)[c[d]e](f)")
+    (result,) = sarif(judge(SUMMARY, [finding]))["results"]
+    assert re.search(r"(?<!\\)\]\(", result["message"]["text"]) is None
+
+
+def test_reasons_hold_no_folder_of_this_machine() -> None:
+    """Why a rule was not judged is cut as findings are."""
+    verdict = judge(SUMMARY, [], unjudged={"image-lock": "cannot read /home/ana/x.toml"})
+    for form in ("junit", "sarif", "markdown", "html"):
+        assert "ana" not in render(verdict, form, rules=all_rules())

@@ -320,3 +320,54 @@ def test_files_are_read_in_order(tmp_path: Path) -> None:
         paths.append(tmp_path / f"{name}.json")
         paths[-1].write_bytes(report_bytes(report()))
     assert compare_files(paths).reports == ("c", "a", "b")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inputs": {"d": "a" * 12 + "c" * 52}},
+        {"startup": (Startup(name="z.pth", sha256="a" * 12 + "c" * 52),)},
+        {"checkout": Checkout(commit="a" * 12 + "c" * 28, dirty=False)},
+        {"variables": Variables(origin="shell", values={"TF_DETERMINISTIC_OPS": "unset"})},
+        {"distributions": installed(numpy="not installed")},
+    ],
+)
+def test_what_only_looks_equal_is_not(changes: dict[str, Any]) -> None:
+    """Whole digests are compared, however few digits are shown; no value passes for the words for its absence."""
+    plain = {
+        "inputs": {"d": "a" * 12 + "b" * 52},
+        "startup": (Startup(name="z.pth", sha256="a" * 12 + "b" * 52),),
+        "checkout": Checkout(commit="a" * 12 + "b" * 28, dirty=False),
+        "variables": Variables(origin="shell", values={}),
+        "distributions": (),
+    }
+    before = report(**{name: plain[name] for name in changes})
+    (found,) = compare_reports({"ana": before, "ben": report(**changes)}).disagreements
+    assert len({group.value for group in found.groups}) == 2
+
+
+def test_order_within_a_report_says_nothing() -> None:
+    """Reports that list the same things in another order agree, a distribution that is there twice included."""
+    rows = tuple(Installed(name="a", version=version, source=Source(kind="vcs")) for version in "12")
+    turned = compare_reports({"ana": report(distributions=rows), "ben": report(distributions=rows[::-1])})
+    assert turned.disagreements == ()
+    gone = compare_reports({"ana": report(distributions=rows), "ben": report(distributions=())})
+    assert all(group.reports in (("ana",), ("ben",)) for each in gone.disagreements for group in each.groups)
+
+
+def test_features_that_nobody_told_are_unknown() -> None:
+    """No features told is neither equal to none told nor different from some, and fails nothing."""
+    silent = report(machine=machine(features=()))
+    for other in (silent, report()):
+        comparison = compare_reports({"ana": silent, "ben": other})
+        assert comparison.disagreements == ()
+        assert any("CPU features" in each.subject and not each.failed for each in comparison.unseen)
+
+
+def test_columns_of_wide_names_stay_aligned() -> None:
+    """Characters that take two columns are counted as two."""
+    old, new = report(distributions=installed(numpy="1.26.4")), report(distributions=installed(numpy="2.0.0"))
+    lines = comparison_text(compare_reports({"漢字漢字": old, "ben": new})).splitlines()
+    heading = next(line for line in lines if line.endswith("ben"))
+    row = next(line for line in lines if line.endswith("2.0.0"))
+    assert heading.index("ben") + 4 == row.index("2.0.0")

@@ -27,7 +27,7 @@ from envlock.model.observation import Interpreter, Variables
 from envlock.model.redaction import is_redacted, redacted
 from envlock.model.report import Installed, LockedAs, Report, Source
 from envlock.model.unknown import Unknown
-from envlock.operations.report import Scene, input_names, report_on
+from envlock.operations.report import Scene, _without, input_names, report_on
 from tests.unit.reports import gpu, machine, report
 from tests.unit.venvs import BrokenInterpreter, Venv, demo_wheel, locked_package
 from tests.unit.wheels import make_wheel
@@ -181,6 +181,11 @@ def test_planted_secrets_reach_no_report(tmp_path: Path, venv: Venv, monkeypatch
         ("token=abc123 rest", "<token> rest"),
         ("ghp_0123456789abcdefghij", "<token>"),
         ("fe80:0:0:0:1:2:3:4", "<address>"),
+        ("on fe80::1ff:fe23:4567:890a and [::1]:80", "on <address> and [<address>]:80"),
+        ("std::vector, A :: B, x::y", "std::vector, A :: B, x::y"),
+        ("AUTH_TOKEN=abc rest", "AUTH_<token> rest"),
+        ("Authorization: Bearer abcdefghijkl", "Authorization: <token>"),
+        ("from_https://u:p@example.com/x", "from_<url>"),
         ("https://u:p@example.com/x?y and more", "<url> and more"),
         ("wheel", "wheel"),
         ("ana ran Wheelers", "<name> ran Wheelers"),
@@ -195,6 +200,34 @@ def test_redaction(text: str, expected: str) -> None:
     found = redacted(text, ("ana karenina", "ana", "wheel-host", "root"))
     assert found == expected
     assert is_redacted(found) == ("<" in expected)
+
+
+@pytest.mark.parametrize("part", ["a", "a.", "0a", "aa:", ":", "a@", "~", "token", "<name>"])
+def test_redaction_takes_no_square_of_time(part: str) -> None:
+    """A long text is read once: a search that starts anew at each character would take minutes."""
+    redacted((part * 200_000)[:200_000], ("ana",))
+
+
+def test_versions_name_nobody() -> None:
+    """A local label may hold whoever built it, and what is no version anything; a release is never touched."""
+    rows = tuple(Installed(name=f"p{at}", version=version) for at, version in enumerate(VERSIONS))
+    found = _without(report(distributions=rows), ("ana",)).distributions
+    assert not isinstance(found, Unknown)
+    assert {each.version for each in found} == set(VERSIONS.values())
+
+
+VERSIONS = {
+    "1.2.3.4": "1.2.3.4",
+    "1.0+ana.g12": "1.0+<name>.g12",
+    "https://u:p@example.com/x": "<url>",
+}
+
+
+def test_no_data_file_is_lost_for_its_name() -> None:
+    """Data files whose names become the same are numbered."""
+    inputs = {"ana.csv": "a" * 64, "<name>.csv": "b" * 64}
+    found = _without(report(inputs=inputs), ("ana",)).inputs
+    assert found == {"<name>.csv": "a" * 64, "<name>.csv (2)": "b" * 64}
 
 
 def test_environment_that_cannot_be_seen(venv: Venv) -> None:

@@ -8,17 +8,25 @@ from collections.abc import Iterable
 from envlock.errors import one_line
 
 _REPLACED: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("<url>", re.compile(r"\b[a-z][a-z0-9+.-]*://(?:<name>|[^\s'\"<>,;])+", re.IGNORECASE)),
+    ("<url>", re.compile(r"(?<![a-z0-9+.-])[a-z0-9+.-]+://(?:<name>|[^\s'\"<>,;])+", re.IGNORECASE)),
     ("<uuid>", re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)),
     ("<address>", re.compile(r"\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b", re.IGNORECASE)),
     ("<address>", re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")),
     ("<address>", re.compile(r"(?<![\w:])(?:[0-9a-f]{1,4}:){3,7}(?::|[0-9a-f]{1,4})(?![\w:])", re.IGNORECASE)),
-    ("<address>", re.compile(r"(?:<name>|[\w.+-])+@(?:<name>|[\w.-])+")),
+    (
+        "<address>",
+        re.compile(
+            r"(?<![\w:.])(?=[0-9a-f:]*::)(?=[0-9a-f:]*[0-9a-f])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,8}(?![\w:])",
+            re.IGNORECASE,
+        ),
+    ),
+    ("<address>", re.compile(r"(?<![\w.+-])(?<!<name>)(?:<name>|[\w.+-])+@(?:<name>|[\w.-])+")),
     (
         "<token>",
         re.compile(
             r"\b(?:gh[pousr]_|github_pat_|glpat-|hf_|sk-|xox[abp]-|pypi-|AKIA|eyJ)[\w.-]{12,}"
-            r"|(?i:\b(?:token|password|passwd|secret|api[-_]?key)\s*[=:]\s*)[^\s,;]+"
+            r"|(?i:(?:token|password|passwd|secret|api[-_]?key)[\w-]{0,20}[\"']?\s*[=:]\s*)[^\s,;]+"
+            r"|(?i:\bbearer\s+)[^\s,;]{8,}"
         ),
     ),
     (

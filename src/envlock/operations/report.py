@@ -205,7 +205,7 @@ def _without(report: Report, names: tuple[str, ...]) -> Report:
     if not isinstance(distributions, Unknown):
         distributions = tuple(
             msgspec.structs.replace(
-                each, name=one_line(each.name), version=one_line(each.version), problem=clean(each.problem)
+                each, name=one_line(each.name), version=_version(each.version, names), problem=clean(each.problem)
             )
             for each in distributions
         )
@@ -226,10 +226,34 @@ def _without(report: Report, names: tuple[str, ...]) -> Report:
             variables=variables,
             distributions=distributions,
             startup=tuple(msgspec.structs.replace(each, name=clean(each.name)) for each in report.startup),
-            inputs={clean(name): digest for name, digest in report.inputs.items()},
+            inputs=_inputs_without(report.inputs, clean),
         ),
         clean,
     )
+
+
+def _version(text: str, names: tuple[str, ...]) -> str:
+    """Return a version whose local label names nobody; what is no version may be anything."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        Version(text)
+    except InvalidVersion:
+        return redacted(text, names)
+    public, plus, local = text.partition("+")
+    return one_line(public) + plus + unnamed(one_line(local), names)
+
+
+def _inputs_without(inputs: Mapping[str, str | None], clean: Callable[[str], str]) -> dict[str, str | None]:
+    """Return data files by clean names; those that become one name are numbered, so that none is lost."""
+    found: dict[str, str | None] = {}
+    for name, digest in inputs.items():
+        shown = clean(name)
+        number = 1
+        while (told := shown if number == 1 else f"{shown} ({number})") in found:
+            number += 1
+        found[told] = digest
+    return found
 
 
 def _each_unknown(record: _Record, clean: Callable[[str], str]) -> _Record:

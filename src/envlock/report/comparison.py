@@ -10,7 +10,7 @@ import msgspec
 from envlock.errors import one_line
 from envlock.model.comparison import Comparison, Disagreement, Group, Unseen
 from envlock.model.finding import IMPACTS, Impact
-from envlock.report.style import Meaning, Style, count, plain, wrapped
+from envlock.report.style import Meaning, Style, columns_of, count, padded, plain, wrapped
 
 SCHEMA = 1
 _LABELS: dict[Impact, tuple[str, Meaning]] = {
@@ -62,19 +62,19 @@ class _Columns(msgspec.Struct, frozen=True, kw_only=True):
 
     def cells(self, values: Sequence[str]) -> str:
         """Return one row's cells."""
-        return "  ".join(f"{value:<{width}}" for value, width in zip(values, self.widths, strict=True)).rstrip()
+        return "  ".join(padded(value, width) for value, width in zip(values, self.widths, strict=True)).rstrip()
 
 
 def _columns(comparison: Comparison, width: int) -> _Columns | None:
     """Return the widths of the table, None where it does not fit."""
     if len(comparison.reports) > _COLUMNS:
         return None
-    widths = [len(name) for name in comparison.reports]
+    widths = [columns_of(name) for name in comparison.reports]
     subject = 0
     for each in comparison.disagreements:
-        subject = max(subject, min(len(each.subject), _SUBJECT))
+        subject = max(subject, min(columns_of(one_line(each.subject)), _SUBJECT))
         for at, value in enumerate(_values(each, comparison.reports)):
-            widths[at] = max(widths[at], min(len(value), _CELL))
+            widths[at] = max(widths[at], min(columns_of(value), _CELL))
     columns = _Columns(subject=subject, widths=tuple(widths))
     return columns if _LABEL + subject + 4 + sum(widths) + 2 * len(widths) <= width else None
 
@@ -103,16 +103,16 @@ def _rows(
         subject = one_line(each.subject)
         if columns is None:
             yield f"{label}  {subject}{note}"
-            widest = max(len(one_line(group.value)) for group in each.groups)
+            widest = max(columns_of(one_line(group.value)) for group in each.groups)
             for group in _largest(each.groups):
                 yield f"{indent}  {_group(group, min(widest, _CELL), width - len(indent) - 2)}"
-        elif all(len(value) <= _CELL for value in values) and len(subject) <= columns.subject:
-            yield f"{label}  {subject:<{columns.subject}}  {columns.cells(values)}{note}"
+        elif all(columns_of(value) <= _CELL for value in values) and columns_of(subject) <= columns.subject:
+            yield f"{label}  {padded(subject, columns.subject)}  {columns.cells(values)}{note}"
         else:
             yield f"{label}  {subject}{note}"
-            names = max(map(len, comparison.reports))
+            names = max(map(columns_of, comparison.reports))
             for name, value in zip(comparison.reports, values, strict=True):
-                yield f"{indent}  {name:<{names}}  {value}"
+                yield f"{indent}  {padded(name, names)}  {value}"
         for fact in each.facts:
             span = f"{fact.before} to {fact.after}: " if len(each.facts) > 1 else ""
             yield from wrapped(span + fact.text, indent + "  ", width)
@@ -129,7 +129,7 @@ def _largest(groups: Sequence[Group]) -> list[Group]:
 def _group(group: Group, widest: int, width: int) -> str:
     names = ", ".join(group.reports[:_NAMED])
     more = len(group.reports) - _NAMED
-    line = f"{one_line(group.value):<{widest}}  {len(group.reports):,}: {names}" + (
+    line = f"{padded(one_line(group.value), widest)}  {len(group.reports):,}: {names}" + (
         f" and {more} more" if more > 0 else ""
     )
     return line if len(line) <= max(width, 40) else line[: max(width, 40) - 1] + "…"

@@ -30,7 +30,7 @@ def verdict_github(verdict: Verdict, lock: LockLines | None = None) -> str:
     for severity in _COMMANDS:
         found = [finding for finding in verdict.findings if finding.severity == severity and not finding.waiver]
         lines += _annotations(severity, found, lock)
-    lines.append(f"envlock verify {summary_line(verdict)}")  # whatever stands first, it is no command
+    lines.append(_inert(f"envlock verify {summary_line(verdict)}"))  # whatever stands first, it is no command
     return "\n".join(lines) + "\n"
 
 
@@ -59,8 +59,13 @@ def _command(severity: Severity, message: str, **properties: str) -> str:
     return f"::{_COMMANDS[severity]} {said}::{_data(message)}"
 
 
+def _inert(text: str) -> str:
+    """Return text without `##[`, which runners take for a command of old wherever in a line it stands."""
+    return text.replace("##[", "##\\[")
+
+
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return _inert(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -26,7 +26,10 @@ def portable(verdict: Verdict) -> Verdict:
     """
     target = without_folders(verdict.summary.target)
     findings = verdict.findings if verdict.summary.image else tuple(_portable(each) for each in verdict.findings)
-    return replace(verdict, summary=replace(verdict.summary, target=target), findings=findings)
+    unjudged = verdict.unjudged
+    if not verdict.summary.image:
+        unjudged = {rule: without_folders(reason) for rule, reason in unjudged.items()}
+    return replace(verdict, summary=replace(verdict.summary, target=target), findings=findings, unjudged=unjudged)
 
 
 def without_folders(text: str) -> str:

@@ -21,7 +21,7 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 _LEVELS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
 _MOST = 5_000
 """Results that are written; GitHub shows no more of one run, and refuses a run with 25,000."""
-_LINK = re.compile(r"\[([^\]]*)\]\(")
+_LINK = re.compile(r"\[([^\[\]]*)\]\(|\]\(")
 _PLACEHOLDER = re.compile(r"\{(\d+)\}")
 
 _Object = dict[str, Any]
@@ -119,7 +119,11 @@ def _message(finding: Finding) -> str:
         text += f" {one_line(finding.why)}"
     if finding.fix:
         text += f" Next: {one_line(finding.fix)}"
-    return _PLACEHOLDER.sub(r"{{\1}}", _LINK.sub(r"\\[\1\\](", text))
+    return _PLACEHOLDER.sub(r"{{\1}}", _LINK.sub(_escaped, text))
+
+
+def _escaped(link: re.Match[str]) -> str:
+    return "\\](" if link[1] is None else f"\\[{link[1]}\\]("
 
 
 def _locations(finding: Finding, lock: LockLines | None) -> list[_Object]:

@@ -25,7 +25,8 @@ OUTCOMES: dict[Outcome, tuple[str, Meaning]] = {
 }
 NOUNS = {"error": "error", "warning": "warning", "info": "note"}
 """What findings are called in counts, by severity."""
-_REMARK = re.compile(r" {2,}\((.*)\)$")
+_REMARK = re.compile(r"(?<! ) {2,}\(")
+"""Where the remark of a fix begins; a run of spaces is tried once, however long a name holds one."""
 _ORIGINS = {
     "image": "the image",
     "container": "the container",
@@ -83,7 +84,7 @@ def fixes(verdict: Verdict) -> list[str]:
 
 def command_of(fix: str) -> str:
     """Return the command alone, without the remark in brackets that may follow it."""
-    return _REMARK.sub("", one_line(fix))
+    return _parts(fix)[0]
 
 
 def common_fix(alike: Sequence[str]) -> str:
@@ -93,7 +94,15 @@ def common_fix(alike: Sequence[str]) -> str:
 
 def pasteable(fix: str) -> str:
     """Return a command as a shell takes it, in one line: what follows it in brackets becomes a comment."""
-    return _REMARK.sub(r"  # \1", one_line(fix))
+    command, remark = _parts(fix)
+    return f"{command}  # {remark}" if remark is not None else command
+
+
+def _parts(fix: str) -> tuple[str, str | None]:
+    """Return (command, remark) of a fix in one line; no remark is None."""
+    line = one_line(fix)
+    begin = _REMARK.search(line) if line.endswith(")") else None
+    return (line, None) if begin is None else (line[: begin.start()], line[begin.end() : -1])
 
 
 def proven(verdict: Verdict) -> Iterator[str]:

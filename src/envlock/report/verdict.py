@@ -11,7 +11,7 @@ import msgspec
 from envlock.errors import one_line
 from envlock.model.finding import Finding, Verdict
 from envlock.report.sections import OUTCOMES, Section, counts, depth, fixes, not_judged, proven, sections
-from envlock.report.style import Meaning, Style, count, plain, wrapped
+from envlock.report.style import Meaning, Style, columns_of, count, padded, plain, wrapped
 
 SCHEMA = 1
 _MOST = 12
@@ -75,10 +75,9 @@ def _section(section: Section, style: Style, width: int, most: int) -> Iterator[
     yield style(section.heading, "strong")
     findings = section.findings
     shown = [abbreviated(finding) for finding in findings[:most]]
-    subjects = max((len(f.subject) for f in shown if len(f.subject) <= _SUBJECT), default=0)
-    values = max(
-        (len(f.expected) for f in shown if len(f.expected) <= _VALUE and len(f.subject) <= _SUBJECT), default=0
-    )
+    wide = [(columns_of(finding.subject), columns_of(finding.expected)) for finding in shown]
+    subjects = max((subject for subject, _ in wide if subject <= _SUBJECT), default=0)
+    values = max((value for subject, value in wide if value <= _VALUE and subject <= _SUBJECT), default=0)
     for at, finding in enumerate(shown):
         yield from _row(finding, subjects, values, section.meaning, style, width)
         if finding.waiver:
@@ -106,9 +105,10 @@ def abbreviated(finding: Finding) -> Finding:
 def _row(finding: Finding, subjects: int, values: int, meaning: Meaning, style: Style, width: int) -> Iterator[str]:
     """Yield a finding in one line where it fits, else its parts below each other."""
     mark = _MARKS[finding.nature] if finding.severity == "error" else "!" if finding.severity == "warning" else "-"
-    line = f"{finding.subject:<{subjects}}  {finding.expected:<{values}}  → {finding.found}"
+    line = f"{padded(finding.subject, subjects)}  {padded(finding.expected, values)}  → {finding.found}"
     tail = f"  [{finding.rule}]"
-    if len(finding.subject) <= subjects and len(finding.expected) <= values and len(line) + len(tail) + 4 <= width:
+    fits = columns_of(finding.subject) <= subjects and columns_of(finding.expected) <= values
+    if fits and columns_of(line) + len(tail) + 4 <= width:
         yield f"  {style(mark, meaning)} {line}{style(tail, 'faint')}"
         return
     yield f"  {style(mark, meaning)} {style(finding.subject, 'strong')}{style(tail, 'faint')}"

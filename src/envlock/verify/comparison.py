@@ -6,9 +6,10 @@ long as one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from envlock.model.comparison import Agreement, Comparison, Disagreement, Group, Unseen
+from envlock.model.comparison import Agreement, Area, Comparison, Disagreement, Group, Unseen
 from envlock.model.finding import IMPACTS
 from envlock.model.report import Report
 from envlock.verify.reported import CPUS, FEATURES, Key
@@ -16,6 +17,8 @@ from envlock.verify.said_table import Table
 from envlock.verify.standing import standing_of
 from envlock.verify.unseen import merged, not_recorded, unhashed, unseen_in
 from envlock.verify.way_out import next_steps
+
+_DIGEST = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def compare_reports(reports: Mapping[str, Report]) -> Comparison:
@@ -50,7 +53,7 @@ def compare_reports(reports: Mapping[str, Report]) -> Comparison:
 def _disagreement(key: Key, groups: Mapping[str, list[int]], table: Table, names: tuple[str, ...]) -> Disagreement:
     area, subject = key
     standing = standing_of(area, subject, tuple(groups), table.packages)
-    shown = _apart(tuple(groups)) if subject == FEATURES else {text: text for text in groups}
+    shown = _apart(tuple(groups)) if subject == FEATURES else _short(area, tuple(groups))
     return Disagreement(
         area=area,
         subject=subject,
@@ -81,12 +84,13 @@ def _told_once(disagreements: Sequence[Disagreement]) -> list[Disagreement]:
 
 def _files(name: str, version: str, groups: Mapping[str, list[int]], names: tuple[str, ...]) -> Disagreement:
     standing = standing_of("files", name, tuple(groups), ())
+    shown = _short("files", tuple(groups))
     return Disagreement(
         area="files",
         subject=f"{name} {version}",
         impact=standing.impact,
         groups=tuple(
-            Group(value=f"contents {text}", reports=tuple(names[number] for number in numbers))
+            Group(value=f"contents {shown[text]}", reports=tuple(names[number] for number in numbers))
             for text, numbers in groups.items()
         ),
         why=standing.why,
@@ -99,6 +103,13 @@ def _apart(texts: Sequence[str]) -> dict[str, str]:
     lists = {text: set(text.split()) for text in texts}
     common = set.intersection(*lists.values())
     return {text: _some(sorted(words - common)) for text, words in lists.items()}
+
+
+def _short(area: Area, texts: Sequence[str]) -> dict[str, str]:
+    """Return digests and commits as the beginnings that tell them apart; whole digests alone make things equal."""
+    length = {"code": 8, "data": 12, "startup": 12, "files": 12}.get(area)
+    short = {text: text[:length] if _DIGEST.fullmatch(text) else text for text in texts}
+    return short if len(set(short.values())) == len(texts) else {text: text for text in texts}
 
 
 def _some(words: list[str]) -> str:
@@ -117,7 +128,7 @@ def _shared(table: Table) -> Iterator[str]:
     commit = table.agreed(("code", "commit"))
     if commit is not None:
         clean = table.agreed(("code", "uncommitted changes")) == "none"
-        yield f"same commit {commit}" + ("" if clean else ", with uncommitted changes")
+        yield f"same commit {commit[:8]}" + ("" if clean else ", with uncommitted changes")
     data = [subject for area, subject in table.rows if area == "data"]
     same = [name for name in data if table.agreed(("data", name)) not in (None, "no such file")]
     if same and len(same) == len(data):

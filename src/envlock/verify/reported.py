@@ -37,7 +37,7 @@ def sayings(report: Report) -> Iterator[tuple[Key, Said | Unknown]]:
     """Yield everything that a report says, each thing once. Contents of packages are `contents_of`'s."""
     yield from _code(report.checkout)
     for name, digest in report.inputs.items():
-        yield ("data", name), Said(text=digest[:12] if digest else "no such file")
+        yield ("data", name), Said(text=digest or "no such file")
     yield from _python(report)
     if isinstance(report.distributions, Unknown):
         yield ("package", "packages"), report.distributions
@@ -45,7 +45,7 @@ def sayings(report: Report) -> Iterator[tuple[Key, Said | Unknown]]:
         yield from _packages(report.distributions)
         for each in report.startup:
             unread = Unknown(reason="the file was not read")
-            yield ("startup", each.name), Said(text=each.sha256[:12]) if each.sha256 else unread
+            yield ("startup", each.name), Said(text=each.sha256) if each.sha256 else unread
     yield from _settings(report)
     if isinstance(report.machine, Unknown):
         yield ("cpu", "machine"), report.machine
@@ -75,10 +75,10 @@ def _code(checkout: Checkout | Unknown | None) -> Iterator[tuple[Key, Said | Unk
     if isinstance(checkout, Unknown):
         yield ("code", "commit"), checkout
     elif checkout is not None:
-        yield ("code", "commit"), Said(text=checkout.commit[:8])
+        yield ("code", "commit"), Said(text=checkout.commit)
         yield ("code", "uncommitted changes"), Said(text="some" if checkout.dirty else "none")
         if checkout.root:
-            yield ("code", "project"), Said(text=checkout.root[:8])
+            yield ("code", "project"), Said(text=checkout.root)
 
 
 def _python(report: Report) -> Iterator[tuple[Key, Said | Unknown]]:
@@ -103,11 +103,17 @@ def _packages(distributions: tuple[Installed, ...]) -> Iterator[tuple[Key, Said 
         versions.setdefault(each.name, []).append(each.version)
         installers.add(each.installer)
     for name, found in versions.items():
-        yield ("package", name), Said(text=" and ".join(found)) if all(found) else Unknown(reason="it has no version")
+        text = " and ".join(sorted(f"'{version}'" if " " in version else version for version in found))
+        said = Said(text=text, hidden=is_redacted(text))
+        yield ("package", name), said if all(found) else Unknown(reason="it has no version")
+    words = {"directory": "a folder", "archive": "a file", "vcs": "version control"}
+    sources: dict[str, set[str]] = {}
     for each in distributions:
         if each.source is not None:
-            words = {"directory": "a folder", "archive": "a file", "vcs": "version control"}
-            yield ("source", each.name), Said(text="editable" if each.source.editable else words[each.source.kind])
+            kind = "editable" if each.source.editable else words[each.source.kind]
+            sources.setdefault(each.name, set()).add(kind)
+    for name, kinds in sources.items():
+        yield ("source", name), Said(text=" and ".join(sorted(kinds)))
     if installers - {""}:
         yield ("system", "installer"), Said(text=", ".join(sorted(installers - {""})))
 
@@ -120,11 +126,16 @@ def _settings(report: Report) -> Iterator[tuple[Key, Said | Unknown]]:
     elif variables is not None:
         for name, value in variables.values.items():
             if name != THREADS:
-                yield ("settings", name), Said(text=value or "''", hidden=is_redacted(value))
+                yield ("settings", name), Said(text=_value(value), hidden=is_redacted(value))
         if said := variables.values.get(THREADS):
             yield ("settings", "threads"), Said(text=said, note=f"by {THREADS}")
         elif isinstance(cpu, Cpu):
             yield ("settings", "threads"), _usable(cpu)
+
+
+def _value(value: str) -> str:
+    """Return a variable's value in words that do not say, as silence does, that it is unset."""
+    return f"'{value}'" if value in ("", "unset") or value.startswith("'") else value
 
 
 def _machine(machine: Machine) -> Iterator[tuple[Key, Said | Unknown]]:
@@ -134,10 +145,14 @@ def _machine(machine: Machine) -> Iterator[tuple[Key, Said | Unknown]]:
     else:
         yield ("cpu", "CPU"), Said(text=cpu.model or cpu.vendor or cpu.architecture)
         yield ("cpu", CPUS), _usable(cpu)
-        yield ("cpu", "CPU vendor"), Said(text=cpu.vendor or "not told")
+        yield (
+            ("cpu", "CPU vendor"),
+            Said(text=cpu.vendor) if cpu.vendor else Unknown(reason="the system does not tell it"),
+        )
         yield ("cpu", "CPU level"), Said(text=cpu.level) if cpu.level else Unknown(reason="it has no known level")
         features = " ".join(sorted(name for name in cpu.features if _NUMERIC.fullmatch(name)))
-        yield ("cpu", FEATURES), Said(text=features)
+        told = Said(text=features) if cpu.features else Unknown(reason="the system does not tell them")
+        yield ("cpu", FEATURES), told
     yield ("system", "memory"), memory if isinstance(memory, Unknown) else Said(text=f"{round(memory / 2**30)} GiB")
     if isinstance(accelerators, Unknown):
         yield ("accelerator", "GPU"), accelerators

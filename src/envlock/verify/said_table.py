@@ -78,7 +78,7 @@ class Table:
                 same = known.setdefault((name, version), {})
                 first = next((same[digest] for digest in digests if digest in same), digests[0])
                 same.update(dict.fromkeys(digests, first))
-                found.setdefault((name, version), {}).setdefault(first[:12], []).append(number)
+                found.setdefault((name, version), {}).setdefault(first, []).append(number)
         for (name, version), groups in found.items():
             if len(groups) > 1:
                 yield name, version, groups
