@@ -289,7 +289,7 @@ RUNNER = {
     "GITHUB_ACTIONS": "true",
     "RUNNER_OS": "Linux",
     "RUNNER_ARCH": "X64",
-    "GITHUB_WORKSPACE": "/home/runner/work/churn/churn",
+    "GITHUB_WORKSPACE": "/home/runner/churn",
 }
 _EXTRA = ("package-extra",)
 

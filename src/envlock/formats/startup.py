@@ -27,6 +27,8 @@ DISTUTILS_PRECEDENCE = frozenset(
     )
     for call in calls
 )
+VIRTUALENV_PTH = b"import _virtualenv"
+"""The text of _virtualenv.pth, which uv and virtualenv put into every environment that they make."""
 _HACKS = (
     ("49.3.0", "49.3.0", "03b38d1d8d6e9e14d4f12116683368d472a943c75ffe99986304b7b8bba0189c"),
     ("49.3.1", "49.6.0", "870c6f4869d409d7434c7ef7b99175568095b5541ac621538e5d8145fd01194f"),

@@ -55,20 +55,32 @@ def read_conda_packages(prefix: Path) -> tuple[CondaPackage, ...]:
     return tuple(sorted(found, key=lambda package: package.name))
 
 
-class _LinkedPath(msgspec.Struct, frozen=True):
+class LinkedPath(msgspec.Struct, frozen=True):
+    """A path that conda put into an environment, with the digests that conda-meta has of it."""
+
     path: str = msgspec.field(name="_path")
+    """Relative to the environment."""
     sha256: str = ""
     sha256_in_prefix: str = ""
     path_type: str = ""
 
+    @property
+    def digest(self) -> str:
+        """Its sha256 as it lies there; empty where conda has none, and for links and what may be compiled again."""
+        if self.path_type == "softlink" or self.path.endswith(".pyc"):
+            return ""
+        return self.sha256_in_prefix or self.sha256
 
-class _LinkedPaths(msgspec.Struct, frozen=True):
-    paths: tuple[_LinkedPath, ...] = ()
+
+class LinkedPaths(msgspec.Struct, frozen=True):
+    """The `paths_data` of a conda-meta/*.json."""
+
+    paths: tuple[LinkedPath, ...] = ()
 
 
 class _Listing(msgspec.Struct, frozen=True):
     files: tuple[str, ...] = ()
-    paths_data: _LinkedPaths = _LinkedPaths()
+    paths_data: LinkedPaths = LinkedPaths()
 
 
 def with_conda(
@@ -98,9 +110,6 @@ def _vouched(folders: set[str], files: Mapping[str, File], prefix: str) -> Itera
                 yield from found
 
 
-def _is_other(row: _LinkedPath, file: File | None) -> bool:
-    """Tell whether a file is another one than conda put there; what it compiled may be compiled again."""
-    digest = row.sha256_in_prefix or row.sha256
-    if file is None or not file.sha256 or not digest or row.path.endswith(".pyc") or row.path_type == "softlink":
-        return False
-    return file.sha256 != digest
+def _is_other(row: LinkedPath, file: File | None) -> bool:
+    """Tell whether a file is another one than conda put there."""
+    return file is not None and file.sha256 != "" and row.digest not in ("", file.sha256)

@@ -18,6 +18,7 @@ import msgspec
 
 from envlock.model import records
 from envlock.model.observation import Stdlib
+from envlock.observe.conda import LinkedPaths
 
 _DPKG = Path("/var/lib/dpkg/info")
 _CHUNK = 1 << 20
@@ -28,20 +29,9 @@ _STARTED = "runs at every start, and nobody vouches for it"
 """Why a file that Python imports by itself is told."""
 
 
-class _CondaPath(msgspec.Struct, frozen=True):
-    path: str = msgspec.field(name="_path")
-    sha256: str = ""
-    sha256_in_prefix: str = ""
-    path_type: str = ""
-
-
-class _CondaPaths(msgspec.Struct, frozen=True):
-    paths: tuple[_CondaPath, ...] = ()
-
-
 class _CondaRecord(msgspec.Struct, frozen=True):
     name: str
-    paths_data: _CondaPaths = _CondaPaths()
+    paths_data: LinkedPaths = LinkedPaths()
 
 
 def look_at_stdlib(folder: str, program: Path, *, full: bool, dpkg: Path = _DPKG) -> Stdlib | None:
@@ -135,13 +125,7 @@ def _by_conda(prefix: Path) -> dict[str, str]:
             continue
         if record.name == "python":
             rows = record.paths_data.paths
-            return {
-                f"{prefix}/{row.path}": digest
-                for row in rows
-                if (digest := row.sha256_in_prefix or row.sha256)
-                and row.path_type != "softlink"
-                and not row.path.endswith(".pyc")
-            }
+            return {f"{prefix}/{row.path}": row.digest for row in rows if row.digest}
     return {}
 
 

@@ -16,6 +16,7 @@ import msgspec
 from envlock import __version__
 from envlock.errors import one_line
 from envlock.formats.dist_info import is_known_installer
+from envlock.formats.startup import VIRTUALENV_PTH
 from envlock.model.edges import Machines, NoProgress, Progress, TargetInterpreter, Task
 from envlock.model.observation import DirectUrl, Distribution, Environment, File, Interpreter, Variables
 from envlock.model.redaction import redacted, unnamed
@@ -30,8 +31,6 @@ _CHUNK = 1 << 20
 _STARTUP_LIMIT = 1 << 20
 _CUSTOMIZE = ("sitecustomize", "usercustomize")
 _CUSTOMIZED = re.compile(r"(site|user)customize(/__init__)?(\.[^/]+)?\.(py|pyc|so|pyd)")
-_VIRTUALENV = ("_virtualenv.pth", b"import _virtualenv")
-"""What uv and virtualenv put into every environment that they make."""
 _UNWATCHED = NoProgress()
 
 
@@ -136,7 +135,7 @@ def _startup(environment: Environment) -> Iterator[Startup]:
         if name.endswith(".pth"):
             lines = [line.rstrip() for line in (file.content or b"").splitlines()]
             runs = [line for line in lines if line.startswith((b"import ", b"import\t"))]
-            if runs and (name, b"\n".join(runs)) != _VIRTUALENV:
+            if runs and (name, b"\n".join(runs)) != ("_virtualenv.pth", VIRTUALENV_PTH):
                 found[name] = hashlib.sha256(b"\n".join(runs)).hexdigest()
         elif name.endswith(".start") or _CUSTOMIZED.fullmatch(name):
             found[name] = file.sha256 or _digest_now(path, file)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from envlock.formats.namespace_line import namespace_of
 from envlock.formats.startup import (
     DISTUTILS_PRECEDENCE,
+    VIRTUALENV_PTH,
     added_paths,
     executed,
     hacks_of,
@@ -38,7 +39,6 @@ _CANDIDATE = re.compile(
 )
 _IMPORTED = re.compile(r"(_virtualenv|__editable__\w+|_editable_impl_\w+|__editables_\w+)\.py|_distutils_hack/.*")
 _CUSTOMIZE = ("sitecustomize", "usercustomize")
-_VIRTUALENV_PTH = b"import _virtualenv"
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def _pth(case: Case, path: str, file: File) -> tuple[str, Severity]:
     content = file.content if file.content is not None else b""
     if owner in case.locked:
         return "", "info"  # proven with its package, or told by file-tampered
-    if name == "_virtualenv.pth" and content.rstrip(b"\r\n") == _VIRTUALENV_PTH:
+    if name == "_virtualenv.pth" and content.rstrip(b"\r\n") == VIRTUALENV_PTH:
         return "", "info"
     if name == "distutils-precedence.pth" and (content.rstrip(b"\r\n ") + b" " in DISTUTILS_PRECEDENCE):
         return "", "info"
