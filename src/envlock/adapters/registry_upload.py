@@ -42,16 +42,24 @@ class _Blob(msgspec.Struct, frozen=True, kw_only=True):
     chunks: Callable[[], Iterator[bytes]]
 
     def stream(self) -> Iterator[bytes]:
-        """Yield the bytes; IntegrityError where they are more or fewer than the blob has."""
-        sent = 0
+        """Yield the bytes; IntegrityError where they are more or fewer than the blob has.
+
+        The last of them leave only when they are known to be the last, so that no registry takes a blob for whole
+        whose upload then fails.
+        """
+        sent, held = 0, b""
         for chunk in self.chunks():
             sent += len(chunk)
             if sent > self.size:
                 break
             for start in range(0, len(chunk), _WRITE):
-                yield chunk[start : start + _WRITE]
+                if held:
+                    yield held
+                held = chunk[start : start + _WRITE]
         if sent != self.size:
             raise damaged(self.reference.at(self.digest), f"{self.size} bytes", f"{sent} bytes or more")
+        if held:
+            yield held
 
     def pieces(self, length: int) -> Iterator[bytes]:
         """Yield the bytes in pieces of one length, but for the last."""
