@@ -13,6 +13,7 @@ from envlock.errors import UsageError
 from envlock.model.artifact import Deb, Suite, Wheel
 from envlock.model.engine import EngineContainer, EngineImage
 from envlock.model.machine import Machine
+from envlock.model.numerics import ProbeEnd
 from envlock.model.platform import Platform
 from envlock.model.provenance import Held, Signature
 from envlock.model.reference import Reference
@@ -245,6 +246,19 @@ class TargetInterpreter(Protocol):
 
     def ask(self, python: Path, script: bytes, *, timeout: float = 30.0) -> bytes:
         """Return what the script printed; UnverifiableError (`interpreter-failed`, `interpreter-hangs`)."""
+
+
+class Probing(Protocol):
+    """A place where probes run: the Python of an environment here, or a container of its image."""
+
+    def run(
+        self, script: bytes, variables: Mapping[str, str], told: Callable[[bytes], None], *, patience: float
+    ) -> ProbeEnd:
+        """Run a script to its end as ``python -s -B -``, with exactly these environment variables.
+
+        `told` gets each line of its stdout as it comes; where none comes for `patience` seconds, it is ended, with
+        whatever it started. Raises UnverifiableError (`interpreter-failed`) where it cannot be started.
+        """
 
 
 class Memory(Protocol):

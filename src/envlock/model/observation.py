@@ -10,6 +10,7 @@ import msgspec
 
 from envlock.model.engine import Change
 from envlock.model.machine import Machine
+from envlock.model.numerics import Numerics
 from envlock.model.platform import Platform
 from envlock.model.unknown import Unknown as Unknown
 
@@ -267,3 +268,5 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """The machine that programs of the target run on; None for an image, which runs nowhere yet."""
     variables: Variables | Unknown | None = None
     """None where nobody asked."""
+    numerics: Numerics | Unknown | None = None
+    """What the probes answered; None where nobody asked."""

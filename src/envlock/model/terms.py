@@ -7,6 +7,9 @@ from typing import Literal
 
 import msgspec
 
+from envlock.model.numerics import Fingerprint
+from envlock.model.unknown import Unknown
+
 Level = Literal["error", "warning", "info", "off"]
 
 
@@ -43,3 +46,5 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     table: VerifyTable = VerifyTable()
     stale: tuple[str, ...] = ()
     """Which inputs of the lock changed since it was written, one sentence each (rule lock-stale)."""
+    fingerprint: Fingerprint | Unknown | None = None
+    """The numbers that are expected; None where nobody asked for them (families NUM)."""
