@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any
 
 import msgspec
 
 from envlock.errors import UsageError
+from envlock.formats.unknowns import plain, record
 from envlock.model import records
 from envlock.model.report import SCHEMA, Report
-from envlock.model.unknown import Unknown
 
-_Record = TypeVar("_Record", bound=msgspec.Struct)
 _LARGEST = 1 << 24
 """A report of 1,000 distributions has 300 kB."""
 
@@ -27,7 +25,7 @@ def report_bytes(report: Report) -> bytes:
     ``digest`` is the sha256 of all else as JSON with sorted keys and no spaces: an edit by accident shows, which is no
     protection against one on purpose.
     """
-    document = {"schema": SCHEMA, **_plain(report)}
+    document = {"schema": SCHEMA, **plain(report)}
     document["digest"] = _digest(document)
     lines = []
     for key, value in sorted(document.items()):
@@ -81,7 +79,7 @@ def parse_report(raw: bytes, where: str) -> Report:
             hint="Have it sent again, as a file, or made again: envlock report -o FILE",
         )
     try:
-        return _record(document, Report)
+        return record(document, Report)
     except (msgspec.ValidationError, OverflowError) as error:
         raise UsageError(
             "damaged-report",
@@ -141,52 +139,3 @@ def _digest(document: Mapping[str, Any]) -> str:
 
 def _line(value: object) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: what is unknown under a key of that name, what is as usual left out."""
-    if isinstance(value, Unknown):
-        return {"unknown": value.reason} | ({"hint": value.hint} if value.hint else {})
-    if isinstance(value, msgspec.Struct):
-        fields = msgspec.structs.fields(value)
-        shown = ((field, getattr(value, field.name)) for field in fields)
-        return {f.encode_name: _plain(each) for f, each in shown if f.required or each != _default(f)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value
-
-
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
-
-
-def _record(raw: Any, kind: type[_Record]) -> _Record:
-    """Return a record of which single fields may be unknown; raises ``msgspec.ValidationError``."""
-    if not isinstance(raw, dict):
-        raise msgspec.ValidationError(f"{kind.__name__} is not an object")
-    values = {}
-    for field in msgspec.structs.fields(kind):
-        if field.encode_name in raw:
-            values[field.name] = _value(raw[field.encode_name], field.type, field.encode_name)
-        elif field.required:
-            raise msgspec.ValidationError(f"{kind.__name__} has no `{field.encode_name}`")
-    return kind(**values)
-
-
-def _value(raw: Any, kind: Any, name: str) -> Any:
-    options = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else ()
-    try:
-        if Unknown not in options:
-            return records.convert(raw, kind)
-        if isinstance(raw, dict) and "unknown" in raw:
-            return Unknown(reason=records.convert(raw["unknown"], str), hint=records.convert(raw.get("hint", ""), str))
-        if raw is None and types.NoneType in options:
-            return None
-        inner = next((each for each in options if each not in (Unknown, types.NoneType)), Unknown)
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            return _record(raw, inner)
-        return records.convert(raw, inner)
-    except msgspec.ValidationError as error:
-        raise msgspec.ValidationError(f"{name}: {error}") from None

@@ -25,7 +25,7 @@ class Factor(msgspec.Struct, frozen=True, kw_only=True):
     """Whether schedulers and test runners set it as a matter of course, so that it is never more than information."""
 
 
-_TENSORFLOW = (
+TENSORFLOW = (
     "tensorflow",
     "tensorflow-cpu",
     "tensorflow-gpu",
@@ -37,13 +37,13 @@ _TENSORFLOW = (
     "tf-nightly*",
 )
 _JAX = ("jax", "jaxlib")
-_XLA = (*_JAX, *_TENSORFLOW)
-_KERAS = ("keras", "keras-nightly", "tf-keras", *_TENSORFLOW)
+_XLA = (*_JAX, *TENSORFLOW)
+_KERAS = ("keras", "keras-nightly", "tf-keras", *TENSORFLOW)
 _OPENBLAS = ("numpy", "scipy", "scipy-openblas*", "openblas*", "faiss-*")
 _MKL = ("mkl", "mkl-*", "torch", "numpy", "scipy", "daal4py", "scikit-learn-intelex", "intel-tensorflow*")
-_ONEDNN = (*_TENSORFLOW, "torch", "onednn*", "intel-extension-for-*", "ctranslate2", "paddlepaddle*", "openvino")
+_ONEDNN = (*TENSORFLOW, "torch", "onednn*", "intel-extension-for-*", "ctranslate2", "paddlepaddle*", "openvino")
 _OPENMP = (
-    *_TENSORFLOW,
+    *TENSORFLOW,
     "torch",
     "numpy",
     "scipy",
@@ -61,7 +61,7 @@ _OPENMP = (
     "onnxruntime*",
     "scikit-image",
 )
-_CUDA = (*_TENSORFLOW, *_JAX, "torch", "cupy*", "nvidia-*", "paddlepaddle-gpu", "mxnet*", "onnxruntime-gpu", "xgboost*")
+_CUDA = (*TENSORFLOW, *_JAX, "torch", "cupy*", "nvidia-*", "paddlepaddle-gpu", "mxnet*", "onnxruntime-gpu", "xgboost*")
 _FACTS = "measured by envlock, see data/changes"
 
 FACTORS: tuple[Factor, ...] = (
@@ -90,7 +90,7 @@ FACTORS: tuple[Factor, ...] = (
         names=("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_OVERRIDE_GLOBAL_THREADPOOL"),
         kind="threads",
         what="The number of threads of TensorFlow's kernels and of its executor.",
-        readers=_TENSORFLOW,
+        readers=TENSORFLOW,
         source="tensorflow/core/common_runtime/process_util.cc; " + _FACTS,
     ),
     Factor(
@@ -104,7 +104,7 @@ FACTORS: tuple[Factor, ...] = (
         names=("VECLIB_MAXIMUM_THREADS",),
         kind="threads",
         what="The number of threads of Apple's Accelerate.",
-        readers=("numpy", "scipy", "torch", *_TENSORFLOW),
+        readers=("numpy", "scipy", "torch", *TENSORFLOW),
         source="Accelerate, man 7 Accelerate",
     ),
     Factor(
@@ -217,7 +217,7 @@ FACTORS: tuple[Factor, ...] = (
         names=("TF_ENABLE_ONEDNN_OPTS", "TF_ENABLE_MKL_NATIVE_FORMAT", "TF_USE_DEEP_CONV2D"),
         kind="kernels",
         what="Convolutions and gradients are computed by other kernels: oneDNN's or TensorFlow's own.",
-        readers=_TENSORFLOW,
+        readers=TENSORFLOW,
         source="tensorflow/core/util/util.cc; " + _FACTS,
     ),
     Factor(
@@ -238,7 +238,7 @@ FACTORS: tuple[Factor, ...] = (
         names=("TF_DETERMINISTIC_OPS", "TF_ENABLE_MAXPOOL_NANPROP"),
         kind="semantics",
         what="TensorFlow takes deterministic kernels, or pools NaN in another way.",
-        readers=_TENSORFLOW,
+        readers=TENSORFLOW,
         source="tf.config.experimental.enable_op_determinism",
     ),
     Factor(
@@ -302,7 +302,7 @@ FACTORS: tuple[Factor, ...] = (
         ),
         kind="semantics",
         what="TensorFlow computes a part of the graph in half precision.",
-        readers=_TENSORFLOW,
+        readers=TENSORFLOW,
         source="tf.train.experimental.enable_mixed_precision_graph_rewrite; NVIDIA's TensorFlow user guide",
     ),
     Factor(
@@ -354,7 +354,7 @@ FACTORS: tuple[Factor, ...] = (
         ),
         kind="accelerator",
         what="TensorFlow lets cuDNN, cuBLAS and TensorRT choose other algorithms or another precision.",
-        readers=_TENSORFLOW,
+        readers=TENSORFLOW,
         source="tensorflow/stream_executor/cuda/cuda_dnn.cc, tensorflow/core/util/use_cudnn.cc; read in the wheel of "
         "2.5.0, TF_CUDNN_USE_RUNTIME_FUSION in later ones",
     ),
@@ -376,7 +376,7 @@ FACTORS: tuple[Factor, ...] = (
         names=("MIOPEN_FIND_MODE", "MIOPEN_FIND_ENFORCE", "HSA_OVERRIDE_GFX_VERSION"),
         kind="accelerator",
         what="ROCm's libraries choose other algorithms, or kernels of another GPU.",
-        readers=(*_TENSORFLOW, "torch", "jax-rocm*", "cupy-rocm*"),
+        readers=(*TENSORFLOW, "torch", "jax-rocm*", "cupy-rocm*"),
         source="MIOpen, find modes; ROCm environment variables",
     ),
     Factor(

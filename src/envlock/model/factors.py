@@ -18,6 +18,19 @@ OTHER = "<another value>"
 """Stands for the value of a variable that a lock sets and that is no factor: it may be anything, a secret too."""
 ELSEWHERE = "<elsewhere>"
 """Stands for a folder outside of the project: its path says whose machine it is."""
+OTHER_CODE = (
+    "CONDA_DEFAULT_ENV",
+    "CONDA_PREFIX",
+    "PYTHONEXECUTABLE",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONPLATLIBDIR",
+    "PYTHONPYCACHEPREFIX",
+    "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "__PYVENV_LAUNCHER__",
+)
+"""What makes Python, or packages that look for libraries, load code from elsewhere than the environment."""
 _NAMED = {name: factor for factor in FACTORS for name in factor.names}
 _LIBRARY = re.compile(r"\.(so|dylib|dll)(\.\d+)*$")
 

@@ -10,6 +10,7 @@ import msgspec
 from envlock.errors import printable
 from envlock.model.lock import Policy
 from envlock.model.machine import Machine
+from envlock.model.numbers import Compared
 
 Severity = Literal["error", "warning", "info"]
 Impact = Literal["results", "security", "compat", "cosmetic"]
@@ -29,6 +30,7 @@ Need = Literal[
     "classes",
     "variables",
     "stdlib",
+    "numerics",
 ]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -151,6 +153,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Where it was seen."""
     settings: str = ""
     """Who set the settings that were judged, such as `image` or `run`; empty where they were only told."""
+    numerics: Compared | None = None
+    """How the probes' answers compare with the fingerprint; None where they were not compared."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,8 @@ _REST = Influence(
     impact="compat",
     why="It does no arithmetic of its own, but code that uses it may behave differently.",
 )
+NUMERICS_RANK = 1
+"""Numbers that differ are told right after the framework, whose release may be why."""
 ACCELERATOR_RANK = 29
 """After the libraries that compute on them."""
 PYTHON_RANK = 40

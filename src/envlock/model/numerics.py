@@ -78,7 +78,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     python: str = ""
     """Full version."""
     threads: int
-    """How many a library takes where nobody tells it: affinity and quota counted in."""
+    """How many a library takes where nobody tells it: affinity and quota counted in; 0 where nobody knows."""
     variables: Mapping[str, str] = {}
     """Those of `model.factors` in the configured pass."""
     versions: Mapping[str, str] = {}

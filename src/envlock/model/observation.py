@@ -10,7 +10,7 @@ import msgspec
 
 from envlock.model.engine import Change
 from envlock.model.machine import Machine
-from envlock.model.numerics import Numerics
+from envlock.model.numerics import Explanation, Numerics
 from envlock.model.platform import Platform
 from envlock.model.unknown import Unknown as Unknown
 
@@ -270,3 +270,5 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """None where nobody asked."""
     numerics: Numerics | Unknown | None = None
     """What the probes answered; None where nobody asked."""
+    explanations: tuple[Explanation, ...] = ()
+    """Which factors explain probes that answered otherwise than the fingerprint; empty where nobody asked."""

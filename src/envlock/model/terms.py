@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -11,6 +11,7 @@ from envlock.model.numerics import Fingerprint
 from envlock.model.unknown import Unknown
 
 Level = Literal["error", "warning", "info", "off"]
+Ulps = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -30,6 +31,8 @@ class VerifyTable(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", for
     rules: dict[str, Level] = {}
     """Severity by rule id, before that of the policy. What contradicts digests stays an error."""
     waivers: tuple[Waiver, ...] = ()
+    ulps: Ulps = 4
+    """How many units in the last place a sampled number may be off for the result to be near the fingerprint's."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,25 +12,12 @@ import msgspec
 
 from envlock.errors import StaleError, UsageError
 from envlock.formats.pylock import wheels_of
-from envlock.model.factors import MARKER, dropped_by_run, marker_of
+from envlock.model.factors import MARKER, OTHER_CODE, dropped_by_run, marker_of
 from envlock.model.lock import Lock, LockFile
 from envlock.model.platform import Platform
 from envlock.observe.distributions import normalise
 from envlock.operations import local_venv
 
-_OTHER_CODE = (
-    "CONDA_DEFAULT_ENV",
-    "CONDA_PREFIX",
-    "PYTHONEXECUTABLE",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "PYTHONPLATLIBDIR",
-    "PYTHONPYCACHEPREFIX",
-    "PYTHONSTARTUP",
-    "PYTHONUSERBASE",
-    "__PYVENV_LAUNCHER__",
-)
-"""What makes Python, or packages that look for libraries, load code from elsewhere than the environment."""
 _MISSED = ("PYTHONPATH",)
 """Those that somebody may rely on, and is told of."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -75,7 +62,7 @@ def local_command(
     others = [part for part in environment.get("PATH", os.defpath).split(os.pathsep) if part and part != programs]
     own = {"VIRTUAL_ENV": str(venv), "PATH": os.pathsep.join([programs, *others])}
     other_numbers = _other_numbers(lock, environment)
-    kept = {name: value for name, value in environment.items() if name not in (*_OTHER_CODE, *other_numbers)}
+    kept = {name: value for name, value in environment.items() if name not in (*OTHER_CODE, *other_numbers)}
     mark = {MARKER: marker_of(lock.env, lock_file.digest)}
     variables = kept | own | mark | lock.settings.variables | dict(extra)
     found = shutil.which(argv[0], path=variables["PATH"])
@@ -103,7 +90,7 @@ def _other_numbers(lock: Lock, environment: Mapping[str, str]) -> tuple[str, ...
 
 def said_dropped(name: str) -> str:
     """Return the warning for a variable that is not passed on."""
-    why = "it brings other code in" if name in _OTHER_CODE else "it changes numbers and the lock does not set it"
+    why = "it brings other code in" if name in OTHER_CODE else "it changes numbers and the lock does not set it"
     return f"{name} is not passed on, for {why}; with -e {name} it is."
 
 

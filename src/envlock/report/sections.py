@@ -9,6 +9,7 @@ import msgspec
 
 from envlock.errors import one_line
 from envlock.model.finding import IMPACTS, Finding, Impact, Outcome, Summary, Verdict
+from envlock.model.number_words import outcome_of
 from envlock.report.style import Meaning, count
 
 HEADINGS: dict[Impact, str] = {
@@ -106,7 +107,7 @@ def _parts(fix: str) -> tuple[str, str | None]:
 
 
 def proven(verdict: Verdict) -> Iterator[str]:
-    """Yield what was looked at, one phrase each: packages, files, interpreter, image, hardware."""
+    """Yield what was looked at, one phrase each: packages, files, interpreter, image, hardware, numbers."""
     summary = verdict.summary
     yield _packages(summary, verdict.outcome)
     if summary.files:
@@ -119,6 +120,8 @@ def proven(verdict: Verdict) -> Iterator[str]:
         yield f"hardware: {one_line(summary.hardware)}"
     if summary.settings:
         yield f"settings of {_ORIGINS.get(summary.settings, summary.settings)}"
+    if summary.numerics is not None:
+        yield outcome_of(summary.numerics.states)
 
 
 def depth(summary: Summary) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from envlock.errors import one_line
 from envlock.model.finding import Finding, Verdict
+from envlock.report.numbers import has_news, numbers_text
 from envlock.report.sections import OUTCOMES, Section, counts, depth, fixes, not_judged, proven, sections
 from envlock.report.style import Meaning, Style, columns_of, count, padded, plain, wrapped
 
@@ -48,6 +49,9 @@ def verdict_text(verdict: Verdict, *, style: Style = plain, width: int = 100, ev
         lines += [style(f"{one_line(summary.env)} (locked) → {one_line(summary.target)} (found)", "strong"), ""]
     for section in shown:
         lines += _section(section, style, width, len(section.findings) if everything else _MOST)
+    compared = verdict.summary.numerics
+    if compared is not None and (everything or has_news(compared)):
+        lines += numbers_text(compared, style, width, everything=everything)
     if everything and verdict.unjudged:
         lines += _not_judged(verdict, style, width)
     if mending := fixes(verdict):

@@ -16,6 +16,8 @@ from envlock.model.edges import NoProgress, Progress, Records
 from envlock.model.finding import Rule, Severity, milder
 from envlock.model.influence import Influence, influence_of
 from envlock.model.lock import Lock, LockFile, Package
+from envlock.model.numbers import Compared
+from envlock.model.numerics import Fingerprint, Numerics
 from envlock.model.observation import (
     Distribution,
     Environment,
@@ -27,6 +29,7 @@ from envlock.model.platform import Platform
 from envlock.model.terms import Terms
 from envlock.verify.claim import Claim, claim_of
 from envlock.verify.commands import Commands
+from envlock.verify.numbers import compared
 from envlock.verify.proof import Proof, prove
 from envlock.verify.vouched import Sums
 
@@ -212,6 +215,35 @@ class Case(Commands):
         settings = self.lock.settings.variables
         inside = self.variables is not None and self.variables.origin in ("image", "container")
         return (self.lock.image.env if inside and self.lock.image else {}) | settings
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint | None:
+        """The fingerprint to hold numbers against, or None where there is none of this very lock."""
+        found = self.terms.fingerprint
+        return found if isinstance(found, Fingerprint) and found.lock == self.lock_file.digest else None
+
+    @cached_property
+    def numerics(self) -> Numerics | None:
+        """What the probes answered, or None where they were not run."""
+        found = self.observation.numerics
+        return found if isinstance(found, Numerics) else None
+
+    @property
+    def compares_numbers(self) -> bool:
+        """Whether somebody asked for numbers to be compared."""
+        return self.observation.numerics is not None or self.terms.fingerprint is not None
+
+    @cached_property
+    def numbers(self) -> Compared | None:
+        """The answers held against the fingerprint; None where one of both is not there."""
+        if self.fingerprint is None or self.numerics is None:
+            return None
+        return compared(
+            self.fingerprint,
+            self.numerics,
+            ulps=self.terms.table.ulps,
+            explanations=self.observation.explanations,
+        )
 
     def severity(self, rule: Rule) -> Severity:
         """Return the severity of a rule's findings under the lock's policy."""

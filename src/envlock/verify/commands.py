@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 
-from envlock.model.lock import LockFile
+from envlock.model.lock import THREAD_VARIABLES, LockFile
 from envlock.model.observation import Environment, ImageFact, Observation, Variables
 
 
@@ -80,6 +80,22 @@ class Commands:
             if root and is_it and path.startswith(f"{prefix}/"):
                 return f"{root}{path[len(prefix) :]}"
         return path
+
+    @property
+    def make_fingerprint(self) -> str:
+        """The command that keeps the numbers of this target as those of its class of hardware."""
+        if self.image is not None:
+            return f"envlock fingerprint {self.lock.env} --in-image"
+        return f"envlock fingerprint {self.subject}"
+
+    def settle(self, factor: str) -> str:
+        """Return the command that makes a factor what it was in a fingerprint: a number of threads, or a variable."""
+        env = self.lock.env
+        locked = self.lock.settings.variables
+        if factor == "threads":
+            fixed = self.lock.settings.threads is not None or any(name in locked for name in THREAD_VARIABLES)
+            return self.start if fixed else f"envlock lock {env}   (with threads in [env.{env}.settings])"
+        return self.start if factor in locked else self.unset(factor, lockable=True)
 
     def verify(self, flag: str) -> str:
         """Return this same verification with one more flag."""

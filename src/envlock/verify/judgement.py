@@ -37,6 +37,7 @@ def _summary(case: Case) -> Summary:
         hardware=class_summary(case),
         machine=case.observation.machine if isinstance(case.observation.machine, Machine) else None,
         settings=_settings(case),
+        numerics=case.numbers,
     )
 
 

@@ -17,7 +17,7 @@ _NEEDS: dict[Family, Need] = {
     "CPU": "class",
     "ACC": "class",
     "ENV": "variables",
-    "NUM": "variables",
+    "NUM": "numerics",
 }
 
 
@@ -55,6 +55,8 @@ def _missing(case: Case, need: Need) -> str:
             return _accelerator(case)
         case "variables":
             return _why(seen.variables, "settings were not looked at")
+        case "numerics":
+            return _numerics(case)
         case "stdlib":
             return _stdlib(case)
         case "files" | "bytes":
@@ -71,6 +73,15 @@ def _accelerator(case: Case) -> str:
     seen = machine.accelerators
     is_without = isinstance(seen, Accelerators) and not seen.devices and not case.terms.on
     return "this machine has no accelerator" if is_without else ""
+
+
+def _numerics(case: Case) -> str:
+    if not case.compares_numbers:
+        return "numbers were not compared; --numerics runs the probes"
+    for seen in (case.terms.fingerprint, case.observation.numerics):
+        if reason := _why(seen, "there is nothing to compare"):
+            return reason
+    return "" if case.numbers is not None else "the fingerprint is of another lock"
 
 
 def _stdlib(case: Case) -> str:

@@ -1,0 +1,87 @@
+"""How probes, their differences and what explains them are called, in findings and reports alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from envlock.model.numbers import Row, State
+from envlock.model.numerics import Device, Explanation, Pass
+
+PASS_NAMES: dict[Pass, str] = {"canonical": "one thread", "configured": "as configured"}
+PROJECT = "project"
+"""The framework that the project's own probes count as."""
+_WORDS: dict[State, tuple[str, str]] = {
+    "diverged": ("differs", "differ"),
+    "crashed": ("crashes or hangs", "crash or hang"),
+    "near": ("is near", "are near"),
+    "raised": ("gives no result", "give no result"),
+    "noisy": ("does not repeat", "do not repeat"),
+    "unknown": ("could not be compared", "could not be compared"),
+}
+"""What is said of one probe in a state, and of several; the gravest first."""
+_NAMED = 6
+_EXACT = 10_000
+
+
+def suite_name(framework: str, device: Device) -> str:
+    """Return what probes are called together, such as `tensorflow on GPU`."""
+    name = "project probes" if framework == PROJECT else framework
+    return f"{name} on GPU" if device == "gpu" else name
+
+
+def title_of(framework: str, device: Device, which: Pass) -> str:
+    """Return the name of the probes of one pass, such as `tensorflow, as configured`."""
+    return f"{suite_name(framework, device)}, {PASS_NAMES[which]}"
+
+
+def short_name(row: Row) -> str:
+    """Return a probe's name without its framework, which stands beside it."""
+    return row.probe.removeprefix(f"{row.framework}.").removeprefix("gpu.")
+
+
+def ulps_text(ulps: int) -> str:
+    """Return a distance in few digits, such as `3 ULP` or `2.1e9 ULP`."""
+    digits = f"{ulps:,}" if ulps < _EXACT else f"{ulps:.1e}".replace("e+0", "e").replace("e+", "e")
+    return f"{digits} ULP"
+
+
+def listed(rows: Sequence[Row], most: int = _NAMED) -> str:
+    """Return the names of probes, each with how far it is off or what became of it; the rest are counted.
+
+    What became of all of them alike is said once, at the end.
+    """
+    common = rows[0].reason if len(rows) > 1 and len({(row.reason, row.ulps) for row in rows}) == 1 else ""
+    names = [short_name(row) if common else _named(row) for row in rows[:most]]
+    more = [f"and {len(rows) - most:,} more"] if len(rows) > most else []
+    return ", ".join(names + more) + (f": {common}" if common else "")
+
+
+def _named(row: Row) -> str:
+    remark = ulps_text(row.ulps) if row.ulps is not None else row.reason
+    return f"{short_name(row)} ({remark})" if remark else short_name(row)
+
+
+def because(explanation: Explanation, probes: Collection[str] | None = None) -> str:
+    """Return what a factor explains, such as `threads: 1 thread → 2 threads explains 24 (tested)`.
+
+    Args:
+        explanation: of some probes.
+        probes: of which those that it explains are counted; all that it names where it is None.
+    """
+    number = len(explanation.probes if probes is None else set(explanation.probes).intersection(probes))
+    if not (explanation.expected or explanation.found):
+        return f"{explanation.factor}: {number:,}"
+    how = "tested" if explanation.tested else "all else was ruled out"
+    return f"{explanation.factor}: {explanation.expected} → {explanation.found} explains {number:,} ({how})"
+
+
+def outcome_of(states: Mapping[State, int]) -> str:
+    """Return in one phrase what became of probes, such as `24 of 171 probes differ (3 near)`."""
+    total = sum(states.values())
+    probes = f"{total:,} probe{'' if total == 1 else 's'}"
+    parts = [(number, words) for state, words in _WORDS.items() if (number := states.get(state, 0))]
+    if not parts:
+        return f"no difference in {probes}" if total else "no probe"
+    (number, words), *others = parts
+    more = ", ".join(f"{each:,} {said[each != 1]}" for each, said in others)
+    return f"{number:,} of {probes} {words[number != 1]}" + (f" ({more})" if more else "")
