@@ -35,7 +35,8 @@ def conditions(
     here = here or cpu(threads=threads or 2)
     machine = Machine(system="linux", libc=libc, cpu=here, memory=1 << 34, accelerators=gpus or Accelerators())
     counted = here.usable if isinstance(here, Cpu) else 0
-    return Conditions(**({"python": "3.9.18", "threads": threads or counted, "machine": machine} | fields))
+    known: dict[str, Any] = {"python": "3.9.18", "threads": threads or counted, "machine": machine}
+    return Conditions(**(known | fields))
 
 
 def suite(framework: str = "numpy", *, version: str = "1.26.4", device: Any = "cpu") -> Suite:
@@ -102,7 +103,7 @@ def test_threads_by_a_variable() -> None:
     assert tried(difference) == [({"OMP_NUM_THREADS": "1"}, None)]
     explanations, made = explained(
         (difference,),
-        lambda variables, _: {"a": variables.get("OMP_NUM_THREADS") or "2", "b": variables.get("OMP_NUM_THREADS", "")},
+        lambda variables, _: dict.fromkeys("ab", variables.get("OMP_NUM_THREADS") or "2"),
         {"a": "1", "b": "1"},
     )
     assert len(made) == 2
@@ -126,7 +127,9 @@ def test_threads_by_cpus() -> None:
     assert (tried(more), more.exact) == ([({}, 8)], False)
     explanations, _ = explained((more,), lambda *_: {"a": "2"}, {"a": "8"})
     assert [(each.factor, each.tested) for each in explanations] == [("threads", False)]
-    assert explanations[0].text.startswith("1 probe of numpy differs by threads: 8 threads there, 2 threads here.")
+    assert explanations[0].text.startswith(
+        "1 probe of numpy differs in the configured pass alone because of threads: 8 threads there, 2 threads here."
+    )
 
 
 def test_a_quota_is_not_what_most_libraries_go_by() -> None:
@@ -177,7 +180,7 @@ def test_settings_are_tested_one_by_one() -> None:
     ]
     assert explanations[1].text == (
         "1 probe of numpy agrees again with OPENBLAS_CORETYPE unset, as where the fingerprint was made; here: "
-        "OPENBLAS_CORETYPE Prescott."
+        "OPENBLAS_CORETYPE=Prescott."
     )
 
 
@@ -266,8 +269,8 @@ def test_several_suspects_are_all_named() -> None:
     (only,) = explanations
     assert only.factor == "library or CPU"
     assert only.text == (
-        "1 probe of numpy differs by the library or the CPU: numpy 1.19.5 there, numpy 1.26.4 here; x86-64-v4 (One) "
-        "there, x86-64-v3 (One) here. So it is with one thread and without any setting. Python (3.9.18 there, "
+        "1 probe of numpy differs because of the library or the CPU: numpy 1.19.5 there, numpy 1.26.4 here; x86-64-v4 "
+        "(One) there, x86-64-v3 (One) here. So it is with one thread and without any setting. Python (3.9.18 there, "
         "3.11.7 here) and libc (glibc 2.31 there, glibc 2.36 here) differ as well, which seldom changes numbers and "
         "is not ruled out."
     )

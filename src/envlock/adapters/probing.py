@@ -38,7 +38,7 @@ class PythonProbing:
     """
 
     def __init__(self, python: Path) -> None:
-        self._python = python
+        self._python = python.absolute()
 
     def run(
         self, script: bytes, variables: Mapping[str, str], told: Callable[[bytes], None], *, patience: float

@@ -6,32 +6,11 @@ from typing import Literal
 
 import msgspec
 
+from envlock.model.fact import Fact
 from envlock.model.finding import Impact
 
 Area = Literal["framework", "numerics", "accelerator", "model", "python", "settings", "package", "os", "image", "lock"]
 Kind = Literal["added", "removed", "changed", "rebuilt"]
-
-
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """A known numerical change between two releases of a package."""
-
-    subject: str
-    """The project as people write it, such as TensorFlow."""
-    before: str
-    after: str
-    text: str
-    what: tuple[str, ...] = ()
-    differ: int | None = None
-    """How many probes differ."""
-    probes: int = 0
-    conditions: str = ""
-    source: str = ""
-
-    @property
-    def measured(self) -> str:
-        """How it is known, in a few words."""
-        count = f"{self.differ} of {self.probes} probes differ; " if self.differ else ""
-        return f"{count}{self.conditions}; {self.source}"
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +27,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     """Why it matters."""
     facts: tuple[Fact, ...] = ()
+    """The weightiest first; each is told of one package only."""
     brought_by: str = ""
     """What made the resolver choose it, where that is known."""
     rank: int

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from envlock.model.change import Fact
+from envlock.model.fact import Fact
 from envlock.model.finding import Impact
 
 Area = Literal[

@@ -254,8 +254,9 @@ class Probing(Protocol):
     def run(
         self, script: bytes, variables: Mapping[str, str], told: Callable[[bytes], None], *, patience: float
     ) -> ProbeEnd:
-        """Run a script to its end as ``python -s -B -``, with exactly these environment variables.
+        """Run a script to its end as ``python -s -B -``, with these environment variables.
 
+        It works in an empty folder, and has it for temporary files; for its home too, where `variables` name none.
         `told` gets each line of its stdout as it comes; where none comes for `patience` seconds, it is ended, with
         whatever it started. Raises UnverifiableError (`interpreter-failed`) where it cannot be started.
         """

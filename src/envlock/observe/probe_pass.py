@@ -27,10 +27,12 @@ _HANGS = 2
 _NO_CHANNEL = 70
 """The status of a process of probes whose answers have nowhere to go."""
 _NAME = re.compile(r"[\w.-]{1,100}")
+_VERSION = re.compile(r"[\w.+!-]{0,60}")
 _DTYPE = re.compile(r"[<|]?[a-zA-Z]\w{0,30}(\[\w{1,8}\])?")
 _SAMPLES, _BITS = 32, 4096
 _STAMP = re.compile(r"^\S?\d{4}-?\d\d-?\d\d[ T][\d:.,]+:? *")
 """What frameworks begin messages with: the time, which makes equal messages differ."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _MEMORY = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 _PERSONAL = (
     "HOME",
@@ -203,9 +205,9 @@ class _Conversation:
                 described = process.described
             if described is None:
                 return self._not_loaded(process, end)
-            left = [name for name, _ in described.probes if name not in self._answers]
+            rest = Answer(status="raised", reason="it was not asked")
+            left = self._left(described)
             if process.over or not (left or process.begun):
-                rest = Answer(status="raised", reason="it was not asked")
                 break
             rest = self._ended_by(end)
             self._answers[process.begun or left[0]] = rest  # also where it ended by what an earlier probe left behind
@@ -214,6 +216,8 @@ class _Conversation:
             if process.described is None or hangs >= _HANGS or crashes >= _CRASHES:
                 rest = Answer(status=rest.status, reason=f"not asked after {hangs + crashes} others: {rest.reason}")
                 break
+            if not self._left(described):
+                break
         probes = dict(described.probes)
         return PassResult(
             loaded="ok",
@@ -221,6 +225,9 @@ class _Conversation:
             probes=probes,
             answers={name: self._answers.get(name, rest) for name in probes},
         )
+
+    def _left(self, described: _Described) -> list[str]:
+        return [name for name, _ in described.probes if name not in self._answers]
 
     def _script(self, only: Collection[str] | None) -> bytes:
         source = self._source
@@ -266,7 +273,7 @@ class _Conversation:
 
     def _said(self, text: str) -> str:
         """Return what a target said without what is private, and without what is another at each run."""
-        return _MEMORY.sub("0x", redacted(text[:2000], self._names))[:300]
+        return _MEMORY.sub("0x", redacted(_COLOUR.sub("", text[:2000]), self._names))[:300]
 
 
 class _Process:
@@ -302,8 +309,9 @@ class _Process:
             self._answers.setdefault(self.begun, self._answer(line))
             self.begun = ""
             self._shown.advance()
-        elif line.end and not self.begun:
+        elif line.end:
             self.over = True
+            self._spoil()
         elif not (line.again and line.again == self.begun):
             self._spoil()
 
@@ -315,7 +323,8 @@ class _Process:
         ):
             told = line.loaded
             probes = tuple((name, self._said(sensitive)) for name, sensitive in told.probes)
-            self.described = _Described(self._said(told.version)[:60], probes)
+            version = told.version if _VERSION.fullmatch(told.version) else self._said(told.version)[:60]
+            self.described = _Described(version, probes)
             self._asked = frozenset(name for name, _ in probes)
             self._shown.total(len(probes))
         else:

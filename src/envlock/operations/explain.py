@@ -9,6 +9,7 @@ from envlock.model.numbers import Row
 from envlock.model.numerics import PASSES, Answer, Device, Explanation, Numerics, Pass, Suite
 from envlock.model.passes import PassSettings, changed
 from envlock.observe.numerics import Source, run_pass
+from envlock.observe.probe_pass import PATIENCE
 from envlock.verify.numeric_factors import differences
 from envlock.verify.numeric_inquiry import Inquiry, inquire
 
@@ -26,7 +27,7 @@ def explain(
     sources: Sequence[Source],
     passes: Callable[[Device], Mapping[Pass, PassSettings]],
     progress: Progress = _UNWATCHED,
-    patience: float = 60.0,
+    patience: float = PATIENCE,
 ) -> tuple[Explanation, ...]:
     """Return which factors explain the probes that are not as expected: one explanation per suite, pass and factor.
 

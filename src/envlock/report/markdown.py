@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from envlock.errors import one_line
 from envlock.model.finding import Finding, Verdict
+from envlock.model.number_words import PASS_NAMES, because, ulps_text
+from envlock.model.numbers import Compared
+from envlock.report.numbers import name_of_tally, outcome_of_tally, unequal
 from envlock.report.sections import OUTCOMES, Section, counts, depth, fixes, not_judged, pasteable, proven, sections
 from envlock.report.style import Meaning, count
 from envlock.report.verdict import abbreviated
@@ -49,6 +52,8 @@ def _document(verdict: Verdict, most: int) -> str:
     lines += [f"{compared}: {looked_at}. {numbers.capitalize()}.", ""]
     for section in sections(verdict):
         lines += _section(section, most)
+    if summary.numerics is not None:
+        lines += _numbers(summary.numerics, most)
     if commands := [command for command in map(pasteable, fixes(verdict)) if len(command) <= _COMMAND]:
         lines += ["### Next", "", *_block(commands[:_FIXES]), ""]
     if verdict.unjudged:
@@ -74,6 +79,24 @@ def _row(finding: Finding, *, repeated: bool) -> str:
     why = f"waived: {finding.waiver}" if finding.waiver else "″" if repeated and finding.why else finding.why
     what = f"{_code(finding.subject)}<br><sub>{_prose(finding.rule)}</sub>"
     return f"| {what} | {_code(finding.expected)} | {_code(finding.found)} | {_prose(why)} |"
+
+
+def _numbers(compared: Compared, most: int) -> list[str]:
+    """Return the counts of each suite, what explains the differences, and the unequal probes, folded."""
+    lines = [f"### Numbers, against {_code(compared.hardware)}", "", "| probes | outcome |", "| --- | --- |"]
+    lines += [f"| {_prose(name_of_tally(each))} | {_prose(outcome_of_tally(each))} |" for each in compared.tallies]
+    lines.append("")
+    if compared.explanations:
+        lines += [*(f"- {_prose(because(each))}" for each in compared.explanations), ""]
+    rows = unequal(compared)
+    table = ["| probe | pass | outcome | distance | why |", "| --- | --- | --- | --- | --- |"]
+    for row in rows[:most]:
+        distance = ulps_text(row.ulps) if row.ulps is not None else ""
+        cells = [_code(row.probe), PASS_NAMES[row.which], row.state, distance, _prose(row.reason)]
+        table.append(f"| {' | '.join(cells)} |")
+    if len(rows) > most:
+        table.append(f"| and {len(rows) - most:,} more | | | | |")
+    return lines + (_folded("Probes that are not equal", len(rows), table) if rows else [])
 
 
 def _folded(heading: str, number: int, rows: Iterable[str]) -> list[str]:

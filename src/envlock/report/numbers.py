@@ -11,12 +11,13 @@ from envlock.report.style import Meaning, Style, padded, wrapped
 
 _MEANINGS: dict[State, Meaning] = {"diverged": "bad", "crashed": "bad", "near": "warn", "equal": "good"}
 _ORDER: tuple[State, ...] = ("diverged", "crashed", "near", "unknown", "raised", "noisy")
-PROVES = "Equal numbers of these probes; what a program computes beside them is not proven."
+PROVES = "Equal answers say nothing of what these probes do not compute."
 
 
 def unequal(compared: Compared) -> list[Row]:
-    """Return the rows that are not equal, in the order of the suites."""
-    return [row for row in compared.rows if row.state != "equal"]
+    """Return the rows that are not equal, in the order of the suites; without suites of which nothing was compared."""
+    silent = {(tally.framework, tally.device) for tally in compared.tallies if tally.reason}
+    return [row for row in compared.rows if row.state != "equal" and (row.framework, row.device) not in silent]
 
 
 def has_news(compared: Compared) -> bool:
@@ -31,7 +32,7 @@ def outcome_of_tally(tally: Tally) -> str:
 
 def meaning_of_tally(tally: Tally) -> Meaning:
     """Return how an outcome is marked: by the worst of its states."""
-    worst = next((state for state in _ORDER if tally.states.get(state, 0)), "equal")
+    worst: State = next((state for state in _ORDER if tally.states.get(state, 0)), "equal")
     return "warn" if tally.reason else _MEANINGS.get(worst, "warn")
 
 
@@ -41,7 +42,7 @@ def numbers_text(compared: Compared, style: Style, width: int, *, everything: bo
     titles = [one_line(name_of_tally(tally)) for tally in compared.tallies]
     wide = max(map(len, titles), default=0)
     for title, tally in zip(titles, compared.tallies, strict=True):
-        named = [row for row in unequal(compared) if everything and _is_of(row, tally) and not tally.reason]
+        named = [row for row in unequal(compared) if everything and _is_of(row, tally)]
         named.sort(key=lambda row: (_ORDER.index(row.state), row.ulps is not None, -(row.ulps or 0)))
         text = one_line(outcome_of_tally(tally) + (f": {listed(named, len(named))}" if named else ""))
         indent = " " * (wide + 4)

@@ -16,7 +16,9 @@ from itertools import groupby
 from envlock import __version__
 from envlock.model.finding import Finding, Rule, Summary, Verdict
 from envlock.model.size import size_text
+from envlock.report.chart import chart_style
 from envlock.report.markdown import MARKS
+from envlock.report.page_numbers import numbers_section
 from envlock.report.page_tables import prose, rules_table, seen_tables, text
 from envlock.report.sections import (
     NOUNS,
@@ -52,7 +54,7 @@ def verdict_html(verdict: Verdict, rules: Sequence[Rule], *, everything: bool = 
         everything: show every finding, however many there are.
     """
     word, meaning = OUTCOMES[verdict.outcome]
-    style, script = _asset("verdict.css"), _asset("verdict.js")
+    style, script = _asset("verdict.css") + chart_style(), _asset("verdict.js")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -74,6 +76,7 @@ def verdict_html(verdict: Verdict, rules: Sequence[Rule], *, everything: bool = 
         *_next(verdict),
         *_filters(verdict.findings),
         *(line for section in sections(verdict) for line in _section(section, everything=everything)),
+        *numbers_section(verdict.summary.numerics, everything=everything),
         *seen_tables(verdict.summary),
         *rules_table(verdict, rules),
         "</main>",
@@ -115,6 +118,11 @@ def _figures(summary: Summary) -> Iterator[tuple[str, str]]:
         yield summary.python, "Python"
     if summary.hardware:
         yield summary.hardware, "hardware"
+    if summary.numerics is not None:
+        yield (
+            f"{summary.numerics.states.get('equal', 0):,} of {summary.numerics.probes:,}",
+            "probes without a difference",
+        )
 
 
 def _next(verdict: Verdict) -> Iterator[str]:

@@ -7,6 +7,7 @@ import re
 from msgspec.structs import replace
 
 from envlock.model.finding import Finding, Verdict
+from envlock.model.numbers import Compared
 
 _SYSTEM = r"(?!(?:usr|opt|lib\w*|s?bin|etc|dev|proc|sys)/)"
 """Folders that every machine has."""
@@ -29,7 +30,9 @@ def portable(verdict: Verdict) -> Verdict:
     unjudged = verdict.unjudged
     if not verdict.summary.image:
         unjudged = {rule: without_folders(reason) for rule, reason in unjudged.items()}
-    return replace(verdict, summary=replace(verdict.summary, target=target), findings=findings, unjudged=unjudged)
+    numerics = verdict.summary.numerics and _compared(verdict.summary.numerics)
+    summary = replace(verdict.summary, target=target, numerics=numerics)
+    return replace(verdict, summary=summary, findings=findings, unjudged=unjudged)
 
 
 def without_folders(text: str) -> str:
@@ -40,3 +43,17 @@ def without_folders(text: str) -> str:
 def _portable(finding: Finding) -> Finding:
     told = ("subject", "expected", "found", "why", "fix", "path")
     return replace(finding, **{name: without_folders(getattr(finding, name)) for name in told})
+
+
+def _compared(compared: Compared) -> Compared:
+    """Return a comparison of numbers without folders: settings name some, and frameworks that fail."""
+    told = ("expected", "found", "text")
+    return replace(
+        compared,
+        tallies=tuple(replace(each, reason=without_folders(each.reason)) for each in compared.tallies),
+        rows=tuple(replace(row, reason=without_folders(row.reason)) if row.reason else row for row in compared.rows),
+        explanations=tuple(
+            replace(each, **{name: without_folders(getattr(each, name)) for name in told})
+            for each in compared.explanations
+        ),
+    )

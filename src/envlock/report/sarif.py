@@ -10,10 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from envlock import __version__
 from envlock.errors import one_line
-from envlock.model.finding import Finding, Rule, Severity, Verdict
+from envlock.model.finding import Finding, Rule, Severity, Summary, Verdict
 from envlock.report.lock_lines import LockLines
 from envlock.report.verdict import summary_line
 
@@ -53,11 +54,18 @@ def verdict_sarif(verdict: Verdict, rules: Sequence[Rule], lock: LockLines | Non
         "invocations": [invocation],
         "columnKind": "unicodeCodePoints",
         "results": [_result(f, verdict.summary.env, positions, lock, waives=waives) for f in shown],
-        "properties": {"verdict": verdict.outcome, "summary": msgspec.to_builtins(verdict.summary)},
+        "properties": {"verdict": verdict.outcome, "summary": _summary(verdict.summary)},
     }
     if lock is not None:
         run["artifacts"] = [{"location": _artifact(lock), "hashes": {"sha-256": verdict.summary.lock_digest}}]
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _summary(summary: Summary) -> _Object:
+    """Return the summary without the rows of single probes, which the JSON output holds."""
+    numerics = summary.numerics
+    shown: _Object = msgspec.to_builtins(replace(summary, numerics=numerics and replace(numerics, rows=())))
+    return shown
 
 
 def _rule(rule: Rule) -> _Object:

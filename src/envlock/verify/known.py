@@ -1,36 +1,81 @@
-"""Known numerical changes, release by release, from the files of data/changes."""
+"""Known numerical changes, release by release and setting by setting, from the files of data/changes."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files as resources
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from envlock.model.change import Fact
+from envlock.model.fact import REACHES, Fact, Reach, known
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+MEASURED = "measured by envlock"
 
 
 class _Row(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"before": "from", "after": "to"}
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"before": "from", "after": "to", "release": "in"},
 ):
-    before: str
-    after: str
-    text: str
-    what: tuple[str, ...]
+    """A change that came with a release, known by a link; or one measured between two, known by our probes."""
+
+    release: str = ""
+    link: str = ""
+    before: str = ""
+    after: str = ""
     differ: int | None = None
+    probes: int = 0
+    conditions: str = ""
+    reach: Reach
+    what: tuple[str, ...]
+    text: str
+
+    @property
+    def last(self) -> str:
+        """The release that has it."""
+        return self.release or self.after
+
+    def lies_between(self, low: Version, high: Version) -> bool:
+        """Tell whether a step from one release to another brings the change.
+
+        What was measured between two minor releases is told of their patch releases too.
+        """
+        from packaging.version import Version
+
+        after = Version(self.last).release
+        if self.release:
+            return low.release[: len(after)] < after <= _cut(high, len(after))
+        before = Version(self.before).release
+        digits = 2 if before[:2] != after[:2] else max(len(before), len(after))
+        return _cut(low, digits) <= before[:digits] and _cut(high, digits) >= after[:digits]
+
+    @property
+    def weight(self) -> tuple[int, int, int]:
+        """Sort key: how much it touches, what was measured first, then by how many probes differ."""
+        return REACHES.index(self.reach), self.differ is None, -(self.differ or 0)
 
 
 class _Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
+    """`threads`, or an environment variable."""
     text: str
+    link: str = ""
+    differ: int | None = None
+    probes: int = 0
+    conditions: str = ""
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     packages: tuple[str, ...]
+    """Normalised names; where several of them change, the first tells."""
     title: str
-    probes: int
-    conditions: str
-    source: str
     change: tuple[_Row, ...] = ()
     setting: tuple[_Setting, ...] = ()
 
@@ -42,43 +87,73 @@ def _tables() -> tuple[_Table, ...]:
     return tuple(msgspec.toml.decode((folder / name).read_bytes(), type=_Table) for name in found)
 
 
-def facts_between(package: str, one: str, other: str) -> list[Fact]:
-    """Return what is known to change between two releases, in either direction, oldest first.
+def facts_between(package: str, one: str, other: str) -> tuple[Fact, ...]:
+    """Return what is known to change between two releases of a package, in either direction, the weightiest first."""
+    return facts_of({package: (one, other)}).get(package, ())
 
-    A change from X to Y is told where the lower release is at most X and the higher one at least Y, both compared to
-    as many numbers as X and Y give.
-    """
+
+def facts_of(steps: Mapping[str, tuple[str, str]]) -> dict[str, tuple[Fact, ...]]:
+    """Return the same for several packages, by normalised name; packages of one project tell each fact once."""
+    return {
+        package: tuple(_fact(table, row) for row in rows)
+        for table in _tables()
+        for package, rows in _rows(table, steps)
+    }
+
+
+def _rows(table: _Table, steps: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, list[_Row]]]:
     from packaging.version import InvalidVersion, Version
 
-    try:
-        low, high = sorted((Version(one), Version(other)))
-    except InvalidVersion:
-        return []
+    untold = list(table.change)
+    for package in table.packages:
+        if package not in steps:
+            continue
+        try:
+            low, high = sorted(map(Version, steps[package]))
+        except InvalidVersion:
+            continue
+        found = [row for row in untold if row.lies_between(low, high)]
+        untold = [row for row in untold if row not in found]
+        if found:
+            yield package, sorted(found, key=lambda row: (row.weight, Version(row.last)))
 
-    def reaches(row: _Row) -> bool:
-        before, after = Version(row.before).release, Version(row.after).release
-        return low.release[: len(before)] <= before and high.release[: len(after)] >= after
 
-    facts = [
-        Fact(
-            subject=table.title,
-            before=row.before,
-            after=row.after,
-            text=row.text,
-            what=row.what,
-            differ=row.differ,
-            probes=table.probes,
-            conditions=table.conditions,
-            source=table.source,
-        )
+def _fact(table: _Table, row: _Row) -> Fact:
+    return Fact(
+        subject=table.title,
+        before=row.before,
+        after=row.last,
+        text=row.text,
+        reach=row.reach,
+        what=row.what,
+        differ=row.differ,
+        probes=row.probes,
+        conditions=row.conditions,
+        source=row.link or MEASURED,
+    )
+
+
+def _cut(version: Version, digits: int) -> tuple[int, ...]:
+    """Return the first numbers of a release, zeros for those that it does not name."""
+    return (*version.release, 0, 0, 0, 0)[:digits]
+
+
+def fact_about_setting(name: str, packages: Collection[str] | None = None) -> str:
+    """Return what is known about a setting (`threads` or an environment variable); empty where nothing is.
+
+    Args:
+        packages: normalised names of those that are there, None where that is not known. What is known of several of
+            them is told of the one that it changes most.
+    """
+    found: Iterable[tuple[_Table, _Setting]] = (
+        (table, setting)
         for table in _tables()
-        if package in table.packages
-        for row in table.change
-        if reaches(row)
-    ]
-    return sorted(facts, key=lambda fact: Version(fact.before))
-
-
-def fact_about_setting(name: str) -> str:
-    """Return what is known about a setting (`threads` or an environment variable); empty where nothing is."""
-    return next((row.text for table in _tables() for row in table.setting if row.name == name), "")
+        for setting in table.setting
+        if setting.name == name and (packages is None or not set(table.packages).isdisjoint(packages))
+    )
+    best = max(found, key=lambda pair: (pair[1].differ or 0) / (pair[1].probes or 1), default=None)
+    if best is None:
+        return ""
+    setting = best[1]
+    source = known(setting.differ, setting.probes, setting.conditions, setting.link or MEASURED)
+    return f"{setting.text.rstrip('.')} ({source})."

@@ -37,6 +37,27 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     untested: str = ""
     """What the factor is called where the experiments did not settle it; empty for the same name."""
 
+    @property
+    def name(self) -> str:
+        """What the factor is called that experiments did not settle."""
+        return self.untested or self.factor
+
+    @property
+    def there(self) -> str:
+        """How it is expected, as a phrase of its own: a variable and a version need a name beside them."""
+        return _phrase(self.factor, self.expected)
+
+    @property
+    def here(self) -> str:
+        """How it was found, as a phrase of its own."""
+        return _phrase(self.factor, self.found)
+
+
+def _phrase(factor: str, value: str) -> str:
+    if factor_of(factor) is not None:
+        return f"{factor} {value}" if value in ("unset", "empty") else f"{factor}={value}"
+    return f"{factor} {value}" if factor in ("Python", "GPU driver") else value
+
 
 def differences(
     which: Pass, one: Suite, other: Suite, expected: Conditions, found: Conditions

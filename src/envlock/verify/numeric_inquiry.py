@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
 from envlock.model.numerics import Answer, Experiment, Explanation, Pass
-from envlock.verify.numeric_factors import DISPATCH, LIBRARY, THREADS, Difference
+from envlock.verify.numeric_factors import DISPATCH, LIBRARY, Difference
 
 NOISE, UNEXPLAINED = "noise", "unexplained"
 _UNCHANGED = Experiment(factor=NOISE, expected="", found="")
@@ -68,7 +68,7 @@ def inquire(
     named, others = _suspects(differences)
     if named:
         texts = ("; ".join(each.expected for each in named), "; ".join(each.found for each in named))
-        factor = " or ".join(_name(each) for each in named)
+        factor = " or ".join(each.name for each in named)
         keep(factor, *texts, left, _eliminated(which, named, others, differences), tested=False)
     keep(UNEXPLAINED, "", "", left, _unexplained(which, differences), tested=False)
     return tuple(explained)
@@ -93,8 +93,8 @@ def _together(several: Sequence[Difference]) -> Iterator[Experiment]:
         seen.append((variables, threads))
         yield Experiment(
             factor=_listed([each.factor for each in several]),
-            expected="; ".join(_setting(each, each.expected) for each in several),
-            found="; ".join(_setting(each, each.found) for each in several),
+            expected="; ".join(each.there for each in several),
+            found="; ".join(each.here for each in several),
             variables=variables,
             threads=threads,
         )
@@ -118,11 +118,6 @@ def _suspects(differences: Sequence[Difference]) -> tuple[tuple[Difference, ...]
     return (), ()
 
 
-def _name(difference: Difference) -> str:
-    """Return what a factor is called that experiments did not settle."""
-    return difference.untested or difference.factor
-
-
 def _sentence(count: int, framework: str, text: str) -> str:
     """Return a sentence about some probes of a suite; verbs of the text are in brackets."""
     whose = "of the project" if framework == "project" else f"of {framework}"
@@ -134,22 +129,15 @@ def _listed(texts: Sequence[str], last: str = " and ") -> str:
     return ", ".join(texts[:-1]) + last + texts[-1] if len(texts) > 1 else "".join(texts)
 
 
-def _setting(difference: Difference, value: str) -> str:
-    """Return how a factor is, as a phrase of its own: a variable needs its name beside its value."""
-    if difference.factor in (THREADS, DISPATCH, "CPU", "GPU", LIBRARY, "libc"):
-        return value
-    return f"{difference.factor} {value}"
-
-
 def _tested(difference: Difference) -> str:
-    one, other = _setting(difference, difference.expected), _setting(difference, difference.found)
+    one, other = difference.there, difference.here
     if difference.factor == DISPATCH:
         return f"[agree] again with the kernels that {one} gets, {_THERE}; this machine is {other}."
     return f"[agree] again with {one}, as {_THERE}; here: {other}."
 
 
 def _all_tested(several: Sequence[Difference]) -> str:
-    texts = [f"{_setting(each, each.expected)}, here {_setting(each, each.found)}" for each in several]
+    texts = [f"{each.there}, here {each.here}" for each in several]
     factors = _listed([each.factor for each in several])
     return f"[agree] again when {factors} are all as {_THERE}, and with none of them alone: {'; '.join(texts)}."
 
@@ -157,9 +145,10 @@ def _all_tested(several: Sequence[Difference]) -> str:
 def _eliminated(
     which: Pass, named: Sequence[Difference], others: Sequence[Difference], differences: Sequence[Difference]
 ) -> str:
-    texts = [f"{_setting(each, each.expected)} there, {_setting(each, each.found)} here" for each in named]
-    whose = _listed([f"the {_name(each)}" if _name(each) != "threads" else "threads" for each in named], " or ")
-    sentences = [f"[differ] by {whose}: {'; '.join(texts)}."]
+    texts = [f"{each.there} there, {each.here} here" for each in named]
+    whose = _listed([f"the {each.name}" if each.name != "threads" else "threads" for each in named], " or ")
+    where = "" if which == "canonical" else "in the configured pass alone "
+    sentences = [f"[differ] {where}because of {whose}: {'; '.join(texts)}."]
     if which == "canonical":
         sentences.append("So it is with one thread and without any setting.")
     tried = [each.factor for each in differences if each.experiments and each not in named]
@@ -167,7 +156,7 @@ def _eliminated(
         sentences.append(f"It makes no difference to put back {_listed(tried)}.")
     untried = [each for each in others if not each.experiments]
     if untried:
-        also = [f"{_name(each)} ({each.expected} there, {each.found} here)" for each in untried]
+        also = [f"{each.name} ({each.expected} there, {each.found} here)" for each in untried]
         verb = "differs" if len(also) == 1 else "differ"
         sentences.append(f"{_listed(also)} {verb} as well, which seldom changes numbers and is not ruled out.")
     if not others and len(named) == 1:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from envlock.model.change import Fact
+from envlock.model.fact import Fact
 from envlock.model.comparison import Area
 from envlock.model.factors import factor_of, relevant
 from envlock.model.finding import Impact

@@ -81,7 +81,10 @@ def leaves(value, plain, depth=0):
     elif value is None or isinstance(value, bool):
         yield repr(value)
     elif isinstance(value, int):
-        yield "int %x" % int(value)
+        if -(1 << 63) <= value < 1 << 63:
+            yield "<i8", [], 8, [struct.pack("<q", value)]
+        else:
+            yield "int %x" % int(value)
     elif isinstance(value, float):
         yield "<f8", [], 8, [struct.pack("<d", number(value))]
     elif isinstance(value, complex):

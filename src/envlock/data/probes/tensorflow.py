@@ -3,6 +3,7 @@
 # The probes of TensorFlow 2.4 and up (Keras 2 and 3), a script for Python 3.6 and up; data/in_target/probe.py runs it
 # and gives it `probe`. A probe whose operation a version lacks is not defined there. Names and lines are literals:
 # docs/probes.md is made of them.
+import functools
 import os
 import random
 
@@ -65,6 +66,7 @@ def plain(value):
 # --- inputs: integer arithmetic, exact in every type
 
 
+@functools.lru_cache(maxsize=16)  # a probe is called twice
 def integers(shape, levels, salt):
     """Return scattered integers from 0 to levels - 1: the finaliser of MurmurHash3 over 0, 1, 2, ...."""
     count = 1
@@ -196,8 +198,9 @@ def fitted(model, inputs, labels, loss, optimizer, shuffle=False, **compiling):
     return model.get_weights() + [history.history["loss"]]
 
 
-def mean_square(labels, found):
-    return tf.reduce_mean(tf.math.squared_difference(labels, found))
+def without_xla():
+    """Return how to compile a model without XLA, which Keras 3 takes where it can: seconds for every model."""
+    return {"jit_compile": False} if keras.__version__.startswith("3") else {}
 
 
 def cross_entropy(labels, found):
@@ -206,13 +209,21 @@ def cross_entropy(labels, found):
 
 def dense_model(*extra):
     layers = keras.layers
-    return keras.Sequential([layers.Dense(32, activation="tanh")] + list(extra) + [layers.Dense(10)])
+    return keras.Sequential([layers.Dense(64, activation="tanh")] + list(extra) + [layers.Dense(10)])
 
 
-def convolution_model(*first):
+def convolution_model():
     layers = keras.layers
-    body = [layers.Conv2D(8, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(10)]
-    return keras.Sequential(list(first) + body)
+    return keras.Sequential(
+        [layers.Conv2D(8, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(10)]
+    )
+
+
+def augmented():
+    """Return a weighed CNN behind layers that flip its images and change their contrast."""
+    flip = random_layer("RandomFlip")("horizontal", seed=SEED)
+    contrast = random_layer("RandomContrast")(0.3, seed=SEED)
+    return keras.Sequential([flip, contrast, weigh(convolution_model(), 1, 14, 14, 3)])
 
 
 def recurrent_model():
@@ -394,8 +405,9 @@ def define_types():
 
 
 def define_reductions():
-    large = lambda: x(300, 1001, low=-1.0, high=3.0)
-    probe("tensorflow.reduction.sum_all", "threads, order of sums")(lambda: tf.reduce_sum(large()))
+    large = lambda salt=0: x(300, 1001, low=-1.0, high=3.0, salt=salt) / 3.0
+    each = lambda reduction: [reduction(large(salt)) for salt in range(4)]
+    probe("tensorflow.reduction.sum_all", "threads, order of sums")(lambda: each(tf.reduce_sum))
     probe("tensorflow.reduction.sum_rows", "vector width, order of sums")(lambda: tf.reduce_sum(large(), 1))
     probe("tensorflow.reduction.sum_columns", "threads, order of sums")(lambda: tf.reduce_sum(large(), 0))
     probe("tensorflow.reduction.sum_middle", "order of sums over an inner axis")(
@@ -404,18 +416,18 @@ def define_reductions():
     probe("tensorflow.reduction.sum_float64", "threads, order of sums")(
         lambda: tf.reduce_sum(x(300, 1001, high=3.0, dtype="float64") / 3.0)
     )
-    probe("tensorflow.reduction.mean_all", "threads, order of sums")(lambda: tf.reduce_mean(large()))
+    probe("tensorflow.reduction.mean_all", "threads, order of sums")(lambda: each(tf.reduce_mean))
     probe("tensorflow.reduction.mean_rows", "vector width, order of sums")(lambda: tf.reduce_mean(large(), 1))
     probe("tensorflow.reduction.std", "order of sums, two passes")(lambda: tf.math.reduce_std(large(), 0))
-    probe("tensorflow.reduction.variance", "order of sums, two passes")(lambda: tf.math.reduce_variance(large()))
+    probe("tensorflow.reduction.variance", "order of sums, two passes")(lambda: each(tf.math.reduce_variance))
     probe("tensorflow.reduction.moments", "order of sums, two passes")(lambda: tf.nn.moments(large(), [0]))
     probe("tensorflow.reduction.product", "order of products")(
         lambda: tf.reduce_prod(x(300, 101, low=0.5, high=1.5), 1)
     )
     probe("tensorflow.reduction.maximum", "exact: a control")(lambda: tf.reduce_max(large(), 0))
     probe("tensorflow.reduction.logsumexp", "vectorised exp, order of sums")(lambda: tf.reduce_logsumexp(large(), 1))
-    probe("tensorflow.reduction.norm", "order of sums of squares")(lambda: tf.norm(large()))
-    probe("tensorflow.reduction.l2_loss", "threads, order of sums of squares")(lambda: tf.nn.l2_loss(large()))
+    probe("tensorflow.reduction.norm", "order of sums of squares")(lambda: each(tf.norm))
+    probe("tensorflow.reduction.l2_loss", "threads, order of sums of squares")(lambda: each(tf.nn.l2_loss))
     probe("tensorflow.reduction.l2_normalize", "sums of squares, rsqrt")(lambda: tf.math.l2_normalize(large(), 1))
     probe("tensorflow.reduction.cumsum", "threads, order of sums")(lambda: tf.cumsum(large(), 1))
     probe("tensorflow.reduction.cumprod", "order of products")(
@@ -431,19 +443,19 @@ def define_matrices():
     probe("tensorflow.matrix.matmul_small", "Eigen's or oneDNN's kernel, CPU dispatch")(
         lambda: x(16, 24) @ x(24, 8, salt=1)
     )
-    probe("tensorflow.matrix.matmul", "kernel, CPU dispatch, threads")(lambda: x(256, 256) @ x(256, 256, salt=1))
+    probe("tensorflow.matrix.matmul", "kernel, CPU dispatch, threads")(lambda: x(256, 800) @ x(800, 256, salt=1))
     probe("tensorflow.matrix.matmul_long", "threads over the inner dimension")(
-        lambda: x(24, 8192) @ x(8192, 24, salt=1)
+        lambda: x(64, 4096) @ x(4096, 64, salt=1)
     )
-    probe("tensorflow.matrix.matmul_wide", "blocks of the kernel, threads")(lambda: x(33, 65) @ x(65, 2049, salt=1))
+    probe("tensorflow.matrix.matmul_wide", "blocks of the kernel, threads")(lambda: x(33, 784) @ x(784, 513, salt=1))
     probe("tensorflow.matrix.matmul_transposed", "kernel, CPU dispatch, threads")(
-        lambda: tf.matmul(x(300, 128), x(300, 200, salt=1), transpose_a=True)
+        lambda: tf.matmul(x(900, 128), x(900, 200, salt=1), transpose_a=True)
     )
     probe("tensorflow.matrix.matmul_vector", "matrix by vector kernel, order of sums")(
         lambda: tf.linalg.matvec(x(700, 900), x(900))
     )
     probe("tensorflow.matrix.matmul_float64", "kernel in doubles, CPU dispatch, threads")(
-        lambda: x(200, 200, dtype="float64") / 3.0 @ x(200, 200, salt=1, dtype="float64")
+        lambda: x(256, 512, dtype="float64") / 3.0 @ x(512, 256, salt=1, dtype="float64")
     )
     probe("tensorflow.matrix.matmul_float16", "where halves become floats")(
         lambda: x(64, 64, dtype="float16") @ x(64, 64, salt=1, dtype="float16")
@@ -470,7 +482,7 @@ def define_matrices():
         lambda: tf.einsum("ij,jk,kl->il", x(20, 30), x(30, 40), x(40, 10))
     )
     probe("tensorflow.matrix.tensordot", "kernel, CPU dispatch, threads")(
-        lambda: tf.tensordot(x(8, 40, 30), x(40, 30, 16, salt=1), [[1, 2], [0, 1]])
+        lambda: tf.tensordot(x(64, 40, 30), x(40, 30, 64, salt=1), [[1, 2], [0, 1]])
     )
     probe("tensorflow.matrix.outer", "IEEE 754 says all of it: a control")(
         lambda: tf.einsum("i,j->ij", x(99), x(101, salt=1))
@@ -481,7 +493,7 @@ def define_matrices():
     probe("tensorflow.matrix.band_part", "exact: a control")(lambda: tf.linalg.band_part(x(40, 40), 3, 5))
     probe("tensorflow.matrix.cross", "fused multiply-add")(lambda: tf.linalg.cross(x(999, 3), x(999, 3, salt=1)))
     probe("tensorflow.matrix.gram", "products of a matrix with itself")(
-        lambda: tf.matmul(x(128, 500), x(128, 500), transpose_b=True)
+        lambda: tf.matmul(x(128, 1000), x(128, 1000), transpose_b=True)
     )
     if compiled(lambda: 0) is not None:
         probe("tensorflow.matrix.xla_matmul", "XLA's code for this CPU, threads")(
@@ -567,6 +579,9 @@ def define_convolutions():
     probe("tensorflow.convolution.conv2d_large", "kernel chosen for 7x7 filters, threads")(
         lambda: tf.nn.conv2d(x(2, 40, 40, 3), filters(7, 7, 3, 24), 2, "SAME")
     )
+    probe("tensorflow.convolution.conv2d_deep", "kernel over many channels, threads over the inner dimension")(
+        lambda: tf.nn.conv2d(x(2, 14, 14, 256), filters(3, 3, 256, 32), 1, "SAME")
+    )
     probe("tensorflow.convolution.conv2d_float64", "kernel in doubles")(
         lambda: tf.nn.conv2d(x(2, 14, 14, 8, dtype="float64") / 3.0, x(3, 3, 8, 8, salt=1, dtype="float64"), 1, "SAME")
     )
@@ -574,7 +589,7 @@ def define_convolutions():
         lambda: tf.nn.conv2d(x(1, 10, 10, 4, dtype="float16"), x(3, 3, 4, 4, salt=1, dtype="float16"), 1, "SAME")
     )
     probe("tensorflow.convolution.conv3d", "Eigen's or oneDNN's kernel, threads")(
-        lambda: tf.nn.conv3d(x(2, 8, 14, 14, 4), filters(3, 3, 3, 4, 8), [1] * 5, "SAME")
+        lambda: tf.nn.conv3d(x(2, 6, 10, 10, 32), filters(3, 3, 3, 32, 16), [1] * 5, "SAME")
     )
     probe("tensorflow.convolution.depthwise_conv2d", "depthwise kernel; SIGFPE in 2.5.0 with oneDNN")(
         lambda: tf.nn.depthwise_conv2d(x(2, 28, 28, 16), filters(3, 3, 16, 2), [1, 1, 1, 1], "SAME")
@@ -629,7 +644,7 @@ def define_networks():
         lambda: tf.nn.local_response_normalization(x(2, 14, 14, 16), 3, 1.0, 0.5, 0.75)
     )
     probe("tensorflow.network.dense", "matmul and bias, fused or not")(
-        lambda: weigh(layers.Dense(96, activation="tanh"), 1, 128)(x(64, 128))
+        lambda: weigh(layers.Dense(96, activation="tanh"), 1, 800)(x(64, 800))
     )
     probe("tensorflow.network.convolution_layer", "convolution, bias and relu, fused or not")(
         lambda: weigh(layers.Conv2D(24, 3, activation="relu"), 1, 20, 20, 8)(x(2, 20, 20, 8))
@@ -669,10 +684,10 @@ def normalization_layer():
 
 def define_gradients():
     probe("tensorflow.gradient.matmul", "matmul of transposed operands, threads")(
-        lambda: gradient(tf.matmul, x(128, 200), x(200, 96, salt=1))
+        lambda: gradient(tf.matmul, x(900, 200), x(200, 96, salt=1))
     )
     probe("tensorflow.gradient.conv1d", "gradient kernels, threads")(
-        lambda: gradient(lambda a, b: tf.nn.conv1d(a, b, 1, "SAME"), x(4, 100, 8), x(5, 8, 16, salt=1))
+        lambda: gradient(lambda a, b: tf.nn.conv1d(a, b, 1, "SAME"), x(16, 200, 8), x(5, 8, 16, salt=1))
     )
     probe("tensorflow.gradient.conv2d", "gradient kernels, threads, order of sums")(
         lambda: gradient(lambda a, b: tf.nn.conv2d(a, b, 1, "SAME"), x(4, 20, 20, 8), x(3, 3, 8, 16, salt=1))
@@ -705,7 +720,7 @@ def define_gradients():
     )
     probe("tensorflow.gradient.batch_norm", "fused gradient kernel, order of sums, threads")(
         lambda: gradient(
-            lambda a, b, c: tf.compat.v1.nn.fused_batch_norm(a, b, c)[0], x(4, 14, 14, 8), x(8, salt=1), x(8, salt=2)
+            lambda a, b, c: tf.compat.v1.nn.fused_batch_norm(a, b, c)[0], x(8, 40, 40, 8), x(8, salt=1), x(8, salt=2)
         )
     )
     probe("tensorflow.gradient.gather", "order of sums of repeated rows")(
@@ -1035,7 +1050,7 @@ def build(layer, *shape):
 def define_random_layers():
     layers = keras.layers
     run = lambda layer, *shape: seeded(lambda: layer()(x(*shape, low=0.0), training=True))
-    picture = (8, 16, 16, 3)
+    picture = (2, 12, 12, 3)
     probe("tensorflow.random_layer.dropout", "how the layer uses its seed")(
         run(lambda: layers.Dropout(0.4, seed=SEED), 99, 101)
     )
@@ -1059,7 +1074,7 @@ def define_random_layers():
     )
     if random_layer("RandomFlip"):
         probe("tensorflow.random_layer.random_flip", "stateful numbers in 2.5, stateless ones from 2.6 on")(
-            run(lambda: random_layer("RandomFlip")("horizontal_and_vertical", seed=SEED), *picture)
+            run(lambda: random_layer("RandomFlip")("horizontal_and_vertical", seed=SEED), 16, 5, 4, 3)
         )
     if random_layer("RandomRotation"):
         probe("tensorflow.random_layer.random_rotation", "random numbers, sin and cos, interpolation")(
@@ -1249,51 +1264,47 @@ def loss_scale():
 
 def define_training():
     crossed = lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    labels, picture = lambda: whole(64, below=10, salt=8), lambda: x(64, 14, 14, 3)
+    labels, picture = lambda count: whole(count, below=10, salt=8), lambda count: x(count, 14, 14, 3)
     rates = keras.optimizers
     probe("tensorflow.training.mlp", "matmul, tanh and Adam, 20 steps of a loop")(
-        lambda: trained(weigh(dense_model(), 1, 20), x(64, 20), labels(), cross_entropy, rates.Adam(0.01))
+        lambda: trained(weigh(dense_model(), 1, 800), x(64, 800), labels(64), cross_entropy, rates.Adam(0.01))
     )
     probe("tensorflow.training.cnn", "convolutions, their gradients and SGD, 20 steps of a loop")(
         lambda: trained(
-            weigh(convolution_model(), 1, 14, 14, 3), picture(), labels(), cross_entropy, rates.SGD(0.05, momentum=0.9)
+            weigh(convolution_model(), 1, 14, 14, 3),
+            picture(64),
+            labels(64),
+            cross_entropy,
+            rates.SGD(0.05, momentum=0.9),
         )
     )
     probe("tensorflow.training.lstm", "recurrences, their gradients and RMSprop, 20 steps of a loop")(
         lambda: trained(
-            weigh(recurrent_model(), 1, 5, 8), x(32, 5, 8), labels()[:32], cross_entropy, rates.RMSprop(0.01), 20
+            weigh(recurrent_model(), 1, 2, 800), x(32, 2, 800), labels(32), cross_entropy, rates.RMSprop(0.01)
         )
     )
     probe("tensorflow.training.fit_mlp", "matmul, tanh and Adam, 20 steps of model.fit")(
-        seeded(lambda: fitted(weigh(dense_model(), 1, 20), x(64, 20), labels(), crossed(), rates.Adam(0.01)))
+        seeded(
+            lambda: fitted(
+                weigh(dense_model(), 1, 800), x(256, 800), labels(256), crossed(), rates.Adam(0.01), **without_xla()
+            )
+        )
     )
     probe("tensorflow.training.fit_seeded", "initialisers, dropout and shuffle from the seed, 20 steps of model.fit")(
         seeded(
             lambda: fitted(
-                dense_model(keras.layers.Dropout(0.3)), x(64, 20), labels(), crossed(), rates.Adam(0.01), shuffle=True
+                dense_model(keras.layers.Dropout(0.3)),
+                x(256, 800),
+                labels(256),
+                crossed(),
+                rates.Adam(0.01),
+                shuffle=True,
             )
         )
     )
     if random_layer("RandomFlip") and random_layer("RandomContrast"):
         probe("tensorflow.training.fit_augmented", "random flips and contrasts before a CNN, 20 steps of model.fit")(
-            seeded(
-                lambda: fitted(
-                    weigh(
-                        convolution_model(
-                            random_layer("RandomFlip")("horizontal", seed=SEED),
-                            random_layer("RandomContrast")(0.3, seed=SEED),
-                        ),
-                        1,
-                        14,
-                        14,
-                        3,
-                    ),
-                    picture(),
-                    labels(),
-                    crossed(),
-                    rates.SGD(0.05),
-                )
-            )
+            seeded(lambda: fitted(augmented(), picture(128), labels(128), crossed(), rates.SGD(0.05), **without_xla()))
         )
 
 
