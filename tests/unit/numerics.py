@@ -76,7 +76,7 @@ def fingerprint(expected: Numerics, lock: str) -> Fingerprint:
 
 def demo_lock(folder: Path, *, policy: Policy = "numeric", variables: Mapping[str, str] | None = None) -> LockFile:
     made = lock_of([make_wheel(folder, "demo")])
-    settings = replace(made.lock.settings, variables=dict(variables or {}))
+    settings = replace(made.lock.settings, env=dict(variables or {}))
     return replace(made, lock=replace(made.lock, policy=policy, settings=settings))
 
 

@@ -11,10 +11,12 @@ from msgspec.structs import replace
 
 import envlock.model.finding as finding_model
 import envlock.model.machine as machine_model
+import envlock.model.numbers as numbers_model
 from envlock.cli.verdicts import FORMATS as OFFERED
 from envlock.errors import UsageError
 from envlock.model.finding import Summary, Verdict, judge
 from envlock.model.machine import Accelerator, Accelerators, Cpu, Machine
+from envlock.model.numerics import Explanation
 from envlock.model.observation import Observation
 from envlock.model.unknown import Unknown
 from envlock.report.formats import FORMATS, Format, parse_output, render
@@ -62,6 +64,7 @@ def test_the_schema_names_every_field() -> None:
     records = (
         *(finding_model.Summary, finding_model.Finding, Unknown),
         *(machine_model.Machine, machine_model.Cpu, machine_model.Accelerators, machine_model.Accelerator),
+        *(numbers_model.Compared, numbers_model.Tally, numbers_model.Row, Explanation),
     )
     for record in records:
         assert list(definitions[record.__name__.lower()]["properties"]) == list(record.__struct_fields__)

@@ -11,7 +11,8 @@ from envlock.formats.cpuinfo import cpu_of
 from envlock.model.machine import Accelerator, Accelerators, Cpu, Machine
 from envlock.model.numerics import Answer, Conditions, Experiment, Explanation, Pass, Suite
 from envlock.model.unknown import Unknown
-from envlock.verify.numeric_factors import Difference, differences
+from envlock.verify.numeric_difference import Difference
+from envlock.verify.numeric_factors import differences
 from envlock.verify.numeric_inquiry import inquire
 
 V2 = "lm cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3"
@@ -249,6 +250,8 @@ def test_the_library_by_elimination(which: Pass) -> None:
     assert (only.factor, only.tested, only.probes) == ("library", False, ("a", "b"))
     assert only.expected == "tensorflow 2.5.0, no keras, keras-nightly 2.5.0"
     assert only.found == "tensorflow 2.6.0, keras 2.6.0, no keras-nightly"
+    told = "tensorflow 2.5.0 there and 2.6.0 here, keras 2.6.0 only here, keras-nightly 2.5.0 only there."
+    assert told in only.text
     assert ("So it is with one thread" in only.text) == (which == "canonical")
     assert only.text.endswith("Nothing else differs that envlock knows to change numbers.")
 
@@ -269,7 +272,7 @@ def test_several_suspects_are_all_named() -> None:
     (only,) = explanations
     assert only.factor == "library or CPU"
     assert only.text == (
-        "1 probe of numpy differs because of the library or the CPU: numpy 1.19.5 there, numpy 1.26.4 here; x86-64-v4 "
+        "1 probe of numpy differs because of the library or the CPU: numpy 1.19.5 there and 1.26.4 here; x86-64-v4 "
         "(One) there, x86-64-v3 (One) here. So it is with one thread and without any setting. Python (3.9.18 there, "
         "3.11.7 here) and libc (glibc 2.31 there, glibc 2.36 here) differ as well, which seldom changes numbers and "
         "is not ruled out."

@@ -13,6 +13,8 @@ from msgspec.structs import replace
 
 from envlock.model.finding import Finding, Rule, Severity, Summary, Verdict, judge
 from envlock.model.machine import Accelerator, Accelerators, Cpu, Machine
+from envlock.model.numbers import Compared, Row, Tally
+from envlock.model.numerics import Explanation
 from envlock.model.unknown import Unknown
 from envlock.verify.rules import all_rules
 from tests.unit.venvs import Venv, lock_of
@@ -32,6 +34,24 @@ MACHINE = Machine(
         devices=(Accelerator(kind="nvidia", name="NVIDIA A100-SXM4-40GB", model="A100", memory=40 << 30, ecc=True),),
         driver="535.129.03",
         cuda="12.2",
+    ),
+)
+NUMBERS = Compared(
+    hardware=HOSTILE,
+    ulps=4,
+    probes=3,
+    states={"diverged": 2, "unknown": 1},
+    tallies=(
+        Tally(framework=HOSTILE, which="configured", expected=HOSTILE, found=HOSTILE, states={"diverged": 2}),
+        Tally(framework="torch", device="gpu", which="canonical", states={"unknown": 1}, reason=HOSTILE),
+    ),
+    rows=(
+        Row(framework=HOSTILE, probe=HOSTILE, which="configured", state="diverged", expected="ok", found="ok", ulps=3),
+        Row(framework=HOSTILE, probe="b", which="configured", state="diverged", reason=HOSTILE),
+        Row(framework="torch", device="gpu", probe=HOSTILE, which="canonical", state="unknown", reason=HOSTILE),
+    ),
+    explanations=(
+        Explanation(factor=HOSTILE, expected=HOSTILE, found=HOSTILE, tested=True, probes=(HOSTILE,), text=HOSTILE),
     ),
 )
 
@@ -79,6 +99,7 @@ def hostile_verdict() -> Verdict:
         python=HOSTILE,
         hardware=HOSTILE,
         machine=MACHINE,
+        numerics=NUMBERS,
     )
     return judge(summary, findings, unjudged={"image-lock": HOSTILE})
 

@@ -49,6 +49,11 @@ def machine_in(api: Any, container_id: str) -> Machine | Unknown:
             break
     else:
         return Unknown(reason="no Python in the container told what it sees")
+    return machine_told(api, raw)
+
+
+def machine_told(api: Any, raw: bytes) -> Machine | Unknown:
+    """Return the machine of a container by what data/in_target/machine.py printed in it; `api` is docker's client."""
     try:
         host = ContainerHost(records.from_json(raw, _Told))
     except (msgspec.DecodeError, RecursionError) as error:

@@ -41,21 +41,21 @@ def run_container(engine: Engine, container: Container) -> int:
 
     terminal = Terminal.here()
     try:
-        return _run(engine.api, container, terminal, _gpus_of(engine, container))
+        return _run(engine.api, container, terminal, hands_gpus_on(engine, container))
     except (docker.errors.DockerException, OSError) as error:
-        raise _refusal(reason_of(error), container) from error
+        raise refusal(reason_of(error), container) from error
 
 
 def _run(api: Any, container: Container, terminal: Terminal | None, gpus: bool) -> int:
-    identity = _create(api, container, terminal, gpus)
+    identity = create(api, container, terminal, gpus)
     try:
         if gpus:
-            _require_gpus(api, identity)
+            require_gpus(api, identity)
         stream = api.attach_socket(identity, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         connection = attached.connection_of(stream)
         try:
             # Answered at once with headers, so that the wait is known to be under way, and later with the status.
-            with _waiting(api, identity) as ended, _signals() as signals:
+            with waiting(api, identity) as ended, _signals() as signals:
                 api.start(identity)
                 threading.Thread(target=_pass_on, args=(api, identity, signals), daemon=True).start()
                 with _raw(terminal, api, identity):
@@ -112,7 +112,8 @@ def first_process() -> str:
     return importlib.resources.files("envlock").joinpath("data/in_container/first_process.py").read_text("utf-8")
 
 
-def _create(api: Any, container: Container, terminal: Terminal | None, gpus: bool) -> str:
+def create(api: Any, container: Container, terminal: Terminal | None, gpus: bool) -> str:
+    """Return the ID of a new container, which removes itself when it has ended; `api` is docker's client."""
     labelled = any("selinux" in option for option in api.info().get("SecurityOptions") or ())
     options = create_options(container, terminal=terminal is not None, gpus=gpus, labelled=labelled)
     host = api.create_host_config(**options.pop("host_config"))
@@ -121,14 +122,14 @@ def _create(api: Any, container: Container, terminal: Terminal | None, gpus: boo
     return str(api.create_container(**options, host_config=host)["Id"])
 
 
-def _gpus_of(engine: Engine, container: Container) -> bool:
+def hands_gpus_on(engine: Engine, container: Container) -> bool:
     """Tell whether to ask for GPUs; ones that are only wanted are asked for where the Engine says that it has them."""
     if container.gpus != "wanted":
         return container.gpus == "required"
     return "nvidia" in (engine.facts.get("Runtimes") or {})
 
 
-def _require_gpus(api: Any, identity: str) -> None:
+def require_gpus(api: Any, identity: str) -> None:
     """Raise UsageError (`no-gpus`) for an Engine that left the request out without a word, as Podman 4 does."""
     host = api.inspect_container(identity).get("HostConfig") or {}
     if not host.get("DeviceRequests") and not host.get("Devices"):
@@ -136,7 +137,8 @@ def _require_gpus(api: Any, identity: str) -> None:
 
 
 @contextlib.contextmanager
-def _waiting(api: Any, identity: str) -> Iterator[Any]:
+def waiting(api: Any, identity: str) -> Iterator[Any]:
+    """Yield an answer that comes when a container ends which is not started yet: its JSON says with which status."""
     url = f"{api.base_url}/v{api.api_version}/containers/{identity}/wait"
     with api.post(url, params={"condition": "next-exit"}, stream=True, timeout=None) as answer:
         answer.raise_for_status()
@@ -213,7 +215,8 @@ def _raw(terminal: Terminal | None, api: Any, identity: str) -> AbstractContextM
     return terminal.raw(lambda height, width: _resize(api, identity, height, width))
 
 
-def _refusal(why: str, container: Container) -> EnvlockError:
+def refusal(why: str, container: Container) -> EnvlockError:
+    """Return the error for what an Engine said: `no-gpus`, `no-mount-source` or `engine-failed`."""
     said = why.lower()
     if container.gpus != "none" and any(words in said for words in _NO_SUCH_GPUS):
         return _no_gpus(why)

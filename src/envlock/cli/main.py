@@ -23,6 +23,7 @@ COMMANDS = {
     "sync": "Make a local virtual environment match the lock.",
     "run": "Run a command in the locked environment, or in its image.",
     "verify": "Prove that an environment or an image matches the lock.",
+    "fingerprint": "Keep the numbers that a locked environment gives on this hardware.",
     "report": "Say what is installed here, as a file to compare.",
     "compare": "Say what reports of two machines disagree in, and why it matters.",
     "build": "Build the image that the lock determines.",

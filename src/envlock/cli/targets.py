@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from envlock.model.lock import Lock, LockFile
     from envlock.model.manifest import Manifest
     from envlock.model.terms import Terms
+    from envlock.operations.numerics import Numbers
     from envlock.operations.verify import Witnesses
     from envlock.operations.verify_image import Compilers
 
@@ -34,6 +35,7 @@ def of_environment(
     settled: Callable[[Terms], Terms],
     *,
     rehash: bool,
+    numbers: Numbers | None = None,
 ) -> Callable[[], Verdict]:
     """Return what judges a venv or an interpreter, as often as it is asked."""
     from envlock.adapters.cache import Cache
@@ -51,7 +53,7 @@ def of_environment(
         locked=lock_file.lock.settings.variables,
         marker=marker_of(env, lock_file.digest),
     )
-    witnesses = _witnesses(
+    witnesses = witnesses_of(
         ctx,
         manifest,
         env,
@@ -59,6 +61,7 @@ def of_environment(
         machine=observe_machine,
         variables=variables,
         memory=None if rehash else CacheMemory(Cache().root),
+        numbers=numbers,
     )
     return lambda: verify_environment(
         lock_file,
@@ -74,7 +77,14 @@ def of_environment(
 
 
 def of_image(
-    ctx: click.Context, manifest: Manifest, lock_file: LockFile, image: str, terms: Terms, *, recompile: bool
+    ctx: click.Context,
+    manifest: Manifest,
+    lock_file: LockFile,
+    image: str,
+    terms: Terms,
+    *,
+    recompile: bool,
+    numbers: Numbers | None = None,
 ) -> Verdict:
     """Judge an image; `recompile` takes the interpreters of its lock."""
     from envlock.adapters.cache import Cache
@@ -87,7 +97,7 @@ def of_image(
         lock_file,
         whole(image),
         sums=manifest.sums_path,
-        witnesses=_witnesses(ctx, manifest, lock_file.lock.env),
+        witnesses=witnesses_of(ctx, manifest, lock_file.lock.env, numbers=numbers),
         terms=terms,
         bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
         compilers=_compilers(ctx, manifest, lock_file.lock) if recompile else None,
@@ -96,7 +106,15 @@ def of_image(
     )
 
 
-def of_container(ctx: click.Context, manifest: Manifest, lock_file: LockFile, container: str, terms: Terms) -> Verdict:
+def of_container(
+    ctx: click.Context,
+    manifest: Manifest,
+    lock_file: LockFile,
+    container: str,
+    terms: Terms,
+    *,
+    numbers: Numbers | None = None,
+) -> Verdict:
     """Judge a container of the Engine here."""
     from envlock.adapters.cache import Cache
     from envlock.operations.expected_image import base_at_hand
@@ -106,7 +124,7 @@ def of_container(ctx: click.Context, manifest: Manifest, lock_file: LockFile, co
         lock_file,
         container,
         sums=manifest.sums_path,
-        witnesses=_witnesses(ctx, manifest, lock_file.lock.env),
+        witnesses=witnesses_of(ctx, manifest, lock_file.lock.env, numbers=numbers),
         terms=terms,
         bases=lambda platform: base_at_hand(lock_file.lock, platform, Cache()),
         engines=_engines,
@@ -121,7 +139,7 @@ def of_report(ctx: click.Context, manifest: Manifest, lock_file: LockFile, repor
     return verify_report(
         lock_file,
         report,
-        witnesses=_witnesses(ctx, manifest, lock_file.lock.env),
+        witnesses=witnesses_of(ctx, manifest, lock_file.lock.env),
         terms=terms,
         checkout=checkout_of(manifest.folder),
     )
@@ -133,7 +151,8 @@ def _engines() -> AbstractContextManager[ContainerEngine]:
     return EngineTargets()
 
 
-def _witnesses(ctx: click.Context, manifest: Manifest, env: str, **more: object) -> Witnesses:
+def witnesses_of(ctx: click.Context, manifest: Manifest, env: str, **more: object) -> Witnesses:
+    """Return whom a verification of an environment asks; `more` are fields of `Witnesses`."""
     from envlock.adapters.cache import Cache
     from envlock.cli.progress import progress_for
     from envlock.operations.records import records_at_hand

@@ -176,6 +176,16 @@ def hardware_classes(ctx: click.Context, parameter: click.Parameter, incomplete:
         return []
 
 
+def fingerprint_classes(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """Return the classes of hardware with a fingerprint that a shell may complete a word to."""
+    try:
+        folders = map(manifest_here().fingerprints_path, sorted(manifest_here().environments))
+        names = {path.stem for folder in folders for path in folder.glob("*.json")}
+    except UsageError:
+        return []
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
 def active_environment() -> Path | None:
     """Return the environment that the shell has activated, conda's own base apart: nobody's project lives there."""
     conda = os.environ.get("CONDA_PREFIX") if os.environ.get("CONDA_DEFAULT_ENV") != "base" else None

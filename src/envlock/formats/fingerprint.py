@@ -30,6 +30,8 @@ from envlock.model.numerics import (
 _LARGEST = 1 << 24
 """A fingerprint of all built-in probes, on a machine with GPUs, has 1.5 MB."""
 _CONDITIONS = 1 << 18
+_SUITES, _PROBES = 64, 20_000
+"""There are six frameworks on two kinds of devices, with fewer than 250 probes each; the project may have its own."""
 _WIDTH = 116
 _ALIKE = "canonical"
 """Stands for the answer of the configured pass where it is that of the canonical one."""
@@ -176,6 +178,8 @@ def _conditions(raw: bytes) -> Conditions:
 
 
 def _suites(found: tuple[_Suite, ...]) -> tuple[Suite, ...]:
+    if len(found) > _SUITES or sum(len(suite.probes) for suite in found) > _PROBES:
+        raise ValueError(f"more than {_SUITES} suites or {_PROBES:,} probes")
     _refuse_twins(Counter(f"{suite.framework} on {suite.device}" for suite in found), "suite")
     return tuple(
         Suite(

@@ -54,7 +54,7 @@ def known(differ: int | None, probes: int, conditions: str, source: str) -> str:
 
 
 def told(facts: Sequence[Fact], one: str, other: str, most: int) -> str:
-    """Return facts about a step from `one` to `other` as one text: the first ones whole, of the rest how many there are.
+    """Return facts about a step from `one` to `other` as one text: the first ones, and how many more there are.
 
     Each is told with its source, and with its own releases where those are not the step's.
     """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from envlock.errors import printable
+from envlock.model.fact import Fact
 from envlock.model.lock import Policy
 from envlock.model.machine import Machine
 from envlock.model.numbers import Compared
@@ -82,6 +83,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         nature: Nature | None = None,
         severity: Severity | None = None,
         impact: Impact | None = None,
+        facts: Sequence[Fact] = (),
         rank: int = 100,
     ) -> Finding:
         """Return a finding of this rule; nature, severity, impact and why are the rule's own where not given."""
@@ -98,6 +100,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             fix=printable(fix),
             package=printable(package),
             path=printable(path),
+            facts=tuple(facts),
             rank=rank,
         )
 
@@ -121,6 +124,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Normalised name, where the finding is about a package or one of its files."""
     path: str = ""
     """As the target names it, where the finding is about a file."""
+    facts: tuple[Fact, ...] = ()
+    """What is known to change between the releases expected and found, the weightiest first; `why` tells some."""
     rank: int = 100
     """Among findings of one impact: locked frameworks are 0, see `model.influence`."""
     waiver: str = ""

@@ -14,6 +14,11 @@ def product_model(name: str) -> str:
     return _FORM.sub("", bare).strip() or bare
 
 
+def product_slug(name: str) -> str:
+    """Return a product's name without its maker, as a part of a file's name: h100-80gb-hbm3, rtx-4090."""
+    return re.sub(r"[^a-z0-9.]+", "-", _MAKERS.sub(" ", name).lower()).strip("-.")
+
+
 def means(wanted: str, product: str) -> bool:
     """Tell whether a name in a hardware class means a product.
 

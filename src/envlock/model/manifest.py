@@ -158,6 +158,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """Where the local virtual environment of an environment is made: .venv if it is the only one."""
         return self.folder / (".venv" if len(self.environments) == 1 else f".venv-{name}")
 
+    def fingerprints_path(self, name: str) -> Path:
+        """Where the fingerprints of an environment are kept, a file for each class of hardware."""
+        return self.folder / "lockfiles" / "fingerprints" / name
+
     @property
     def sums_path(self) -> Path:
         """The file that vouches for the digests of layers and images."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from envlock.model.numbers import Row, State
 from envlock.model.numerics import Device, Explanation, Pass
@@ -73,6 +75,18 @@ def because(explanation: Explanation, probes: Collection[str] | None = None) -> 
         return f"{explanation.factor}: {number:,}"
     how = "tested" if explanation.tested else "all else was ruled out"
     return f"{explanation.factor}: {explanation.expected} → {explanation.found} explains {number:,} ({how})"
+
+
+def merged(explanations: Iterable[Explanation]) -> tuple[Explanation, ...]:
+    """Return explanations with those of one factor as one, such as of both passes: all probes, all sentences."""
+    found: dict[tuple[str, str, str, bool], Explanation] = {}
+    for each in explanations:
+        key = (each.factor, each.expected, each.found, each.tested)
+        before = found.get(key)
+        probes = dict.fromkeys([*before.probes, *each.probes]) if before else each.probes
+        text = f"{before.text} {each.text}" if before else each.text
+        found[key] = replace(each, probes=tuple(probes), text=text)
+    return tuple(found.values())
 
 
 def outcome_of(states: Mapping[State, int]) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
 from envlock.model.numerics import Device, Explanation, Pass, Status
 
 State = Literal["equal", "near", "diverged", "crashed", "noisy", "raised", "unknown"]
-STATES: tuple[State, ...] = get_args(State)
+UNSAMPLED = "outside the sample"
+"""The reason of a row whose results differ in elements that no sample shows."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +32,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """The largest distance of two sampled numbers, in units in the last place; None where there is none to tell."""
     reason: str = ""
     """Why it is in that state, where that is not plain."""
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """Sort key, the worst first: results that have no distance (another shape, NaN), far ones, unseen ones."""
+        return (1, -self.ulps) if self.ulps is not None else (2 if self.reason == UNSAMPLED else 0, 0)
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,5 +49,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     table: VerifyTable = VerifyTable()
     stale: tuple[str, ...] = ()
     """Which inputs of the lock changed since it was written, one sentence each (rule lock-stale)."""
+    against: str = ""
+    """The fingerprint that the user named, by its file or class; empty for the one of the machine."""
     fingerprint: Fingerprint | Unknown | None = None
     """The numbers that are expected; None where nobody asked for them (families NUM)."""

@@ -13,9 +13,11 @@ from envlock.model.numerics import Conditions
 from envlock.model.observation import Environment, Interpreter
 from envlock.model.passes import PassSettings
 
-_SAME_EVERYWHERE = ("devices", "code")
-"""Kinds of variables that are not told: which GPUs a job was given is its machine's affair (the machine is told as
+_NOT_TOLD = ("devices", "code")
+"""Kinds of variables that are left out: which GPUs a job was given is its machine's affair (the machine is told as
 programs see it), and folders of code are not passed on to probes."""
+_BY_DEVICE = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME")
+"""What each suite's kind of device decides, see `model.passes`."""
 
 
 def conditions_of(
@@ -33,7 +35,7 @@ def conditions_of(
     Args:
         environment: what is installed, and its interpreter.
         machine: as programs of the target see it: inside, for an image.
-        configured: of the configured pass; of the suites' devices, the one that hides the fewest.
+        configured: of the configured pass, on whichever kind of device.
         frameworks: the lock's own.
         settings: what the lock sets, kept as it is; of all else what is private is taken out.
         folder: of the project, absolute.
@@ -62,5 +64,5 @@ def _deciding(
     return {
         name: value
         for name, value in told.items()
-        if (factor := factor_of(name)) is not None and factor.kind not in _SAME_EVERYWHERE
+        if (factor := factor_of(name)) is not None and name not in _BY_DEVICE and factor.kind not in _NOT_TOLD
     }

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import signal
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files as resources
-from typing import Literal, Self
+from typing import Self
 
 import msgspec
 
-from envlock.model import records
 from envlock.model.edges import NoProgress, Probing, Progress, Task
-from envlock.model.numerics import Answer, Loaded, Pass, ProbeEnd, Sample, Sha256
+from envlock.model.numerics import Answer, Loaded, Pass, ProbeEnd
 from envlock.model.passes import PassSettings
-from envlock.model.redaction import redacted
+from envlock.observe.probe_lines import WROTE, Described, Telling, ended_by, fit_to_keep
 from envlock.observe.probe_sources import PROJECT, Source
 
 UNWATCHED = NoProgress()
 PATIENCE = 60.0
-"""Seconds that a framework may take to be imported, and each call of a probe."""
+"""Seconds that each call of a probe may take."""
+_LOADING = 4
+"""How many times that long a framework may take to be imported: from a cold network disk it is minutes."""
 _CRASHES = 12
 """After so many a suite is given up: each costs another start of the framework."""
 _HANGS = 2
-_NO_CHANNEL = 70
-"""The status of a process of probes whose answers have nowhere to go."""
-_NAME = re.compile(r"[\w.-]{1,100}")
-_VERSION = re.compile(r"[\w.+!-]{0,60}")
-_DTYPE = re.compile(r"[<|]?[a-zA-Z]\w{0,30}(\[\w{1,8}\])?")
-_SAMPLES, _BITS = 32, 4096
-_STAMP = re.compile(r"^\S?\d{4}-?\d\d-?\d\d[ T][\d:.,]+:? *")
-"""What frameworks begin messages with: the time, which makes equal messages differ."""
-_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_MEMORY = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 _PERSONAL = (
     "HOME",
     "USERPROFILE",
@@ -68,32 +58,6 @@ class PassResult(msgspec.Struct, frozen=True, kw_only=True):
     """Of all of them."""
 
 
-class _Described(msgspec.Struct, frozen=True):
-    version: str
-    probes: tuple[tuple[str, str], ...]
-
-
-class _Failed(msgspec.Struct, frozen=True):
-    kind: Literal["missing", "import-failed"]
-    reason: str
-
-
-class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What data/in_target/probe.py tells in one line."""
-
-    started: bool = False
-    loaded: _Described | None = None
-    failed: _Failed | None = None
-    begin: str = ""
-    again: str = ""
-    answer: str = ""
-    status: Literal["ok", "noisy", "raised", "unhashable"] = "raised"
-    sha256: Sha256 | None = None
-    samples: tuple[Sample, ...] = ()
-    reason: str = ""
-    end: bool = False
-
-
 def run_pass(
     place: Probing,
     source: Source,
@@ -117,18 +81,25 @@ def run_pass(
 
     Raises UnverifiableError (`interpreter-failed`) where no process could be started at all.
     """
-    private = tuple(names)
     hashes_vary = settings.variables.get("PYTHONHASHSEED") in (None, "", "random")
     apart = source.framework == PROJECT and which == "configured" and hashes_vary
 
-    def run(only: Collection[str] | None) -> PassResult:
-        with _Shown(progress, source.framework, which) as shown:
-            conversation = _Conversation(source, which, settings, 1 if apart else 2, patience, private, shown)
-            return conversation.run(place, only)
-
-    result = run(only)
-    steady = {name for name, answer in result.answers.items() if answer.status == "ok"}
-    return _compared(result, run(steady)) if apart and steady else result
+    asking = _Asking(
+        place=place,
+        source=source,
+        which=which,
+        settings=settings,
+        times=1 if apart else 2,
+        patience=patience,
+        names=tuple(names),
+    )
+    with _Shown(progress, source.framework, which) as shown:
+        result = asking.ask(only, shown)
+    steady = [name for name, answer in result.answers.items() if answer.status == "ok"]
+    if not apart or not steady:
+        return result
+    with _Shown(progress, source.framework, which) as shown:
+        return _compared(result, asking.ask(steady, shown))
 
 
 def _compared(first: PassResult, second: PassResult) -> PassResult:
@@ -172,177 +143,84 @@ class _Shown:
             self._task.advance()
 
 
-class _Conversation:
-    """The processes of a pass, one after the other."""
+@dataclass(frozen=True, kw_only=True)
+class _Asking:
+    """How a suite is asked in a pass."""
 
-    def __init__(
-        self,
-        source: Source,
-        which: Pass,
-        settings: PassSettings,
-        times: int,
-        patience: float,
-        names: tuple[str, ...],
-        shown: _Shown,
-    ) -> None:
-        self._source = source
-        self._which = which
-        self._settings = settings
-        self._times = times
-        self._patience = patience
-        self._names = names
-        self._shown = shown
-        self._answers: dict[str, Answer] = {}
+    place: Probing
+    source: Source
+    which: Pass
+    settings: PassSettings
+    times: int
+    """How often each probe is called in its process."""
+    patience: float
+    names: tuple[str, ...]
 
-    def run(self, place: Probing, only: Collection[str] | None) -> PassResult:
-        variables = _variables(self._settings.variables, self._source)
-        described: _Described | None = None
+    def ask(self, only: Collection[str] | None, shown: _Shown) -> PassResult:
+        """Start processes until each probe has an answer."""
+        answers: dict[str, Answer] = {}
+        variables = _variables(self.settings.variables, self.source)
+        described: Described | None = None
         crashes = hangs = 0
         while True:
-            process = _Process(self._source.targets, self._answers, self._shown, self._said)
-            end = place.run(self._script(only), variables, process.told, patience=self._patience)
+            telling = Telling(self.source.targets, answers, self._keep, shown.total, shown.advance)
+            script = self._script(only, sorted(answers))
+            end = self.place.run(script, variables, telling.told, patience=self.patience)
+            described = described or telling.described
             if described is None:
-                described = process.described
-            if described is None:
-                return self._not_loaded(process, end)
+                return self._not_loaded(telling, end)
+            left = [name for name, _ in described.probes if name not in answers]
             rest = Answer(status="raised", reason="it was not asked")
-            left = self._left(described)
-            if process.over or not (left or process.begun):
+            if telling.over or not (left or telling.begun):
                 break
-            rest = self._ended_by(end)
-            self._answers[process.begun or left[0]] = rest  # also where it ended by what an earlier probe left behind
-            self._shown.advance()
+            rest = ended_by(end, self.patience, self._keep)
+            answers[telling.begun or left[0]] = rest  # also where it ended by what an earlier probe left behind
+            shown.advance()
             hangs, crashes = hangs + (rest.status == "hung"), crashes + (rest.status == "crashed")
-            if process.described is None or hangs >= _HANGS or crashes >= _CRASHES:
+            if telling.described is None or hangs >= _HANGS or crashes >= _CRASHES:
                 rest = Answer(status=rest.status, reason=f"not asked after {hangs + crashes} others: {rest.reason}")
                 break
-            if not self._left(described):
+            if answers.keys() >= {name for name, _ in described.probes}:
                 break
         probes = dict(described.probes)
         return PassResult(
             loaded="ok",
             version=described.version,
             probes=probes,
-            answers={name: self._answers.get(name, rest) for name in probes},
+            answers={name: answers.get(name, rest) for name in probes},
         )
 
-    def _left(self, described: _Described) -> list[str]:
-        return [name for name, _ in described.probes if name not in self._answers]
-
-    def _script(self, only: Collection[str] | None) -> bytes:
-        source = self._source
+    def _script(self, only: Collection[str] | None, skip: Sequence[str]) -> bytes:
         plan = {
-            "suite": source.text,
-            "module": source.module,
-            "pass": self._which,
-            "device": source.device,
-            "threads": self._settings.threads,
-            "times": self._times,
+            "suite": self.source.text,
+            "module": self.source.module,
+            "pass": self.which,
+            "device": self.source.device,
+            "threads": self.settings.threads,
+            "times": self.times,
+            "loading": (_LOADING - 1, self.patience / 2),
             "only": None if only is None else sorted(only),
-            "skip": sorted(self._answers),
-            "targets": dict(source.targets),
-            "folder": source.folder,
+            "skip": skip,
+            "targets": dict(self.source.targets),
+            "folder": self.source.folder,
         }
         runner = (resources("envlock") / "data/in_target/probe.py").read_bytes()
         return f"PLAN = {plan!a}\n".encode("ascii") + runner
 
-    def _not_loaded(self, process: _Process, end: ProbeEnd) -> PassResult:
-        if process.failed is not None:
-            return PassResult(loaded=process.failed.kind, reason=self._said(process.failed.reason))
-        if process.spoiled:
-            return PassResult(loaded="import-failed", reason="it wrote where answers are expected")
-        ended = self._ended_by(end)
-        where = "importing it" if process.started else "starting Python"
-        said = self._said(_STAMP.sub("", end.said)) if end.status is not None else ""
-        reason = ended.reason if not said or said in ended.reason else f"{ended.reason}: {said}"
-        return PassResult(loaded="hung" if ended.status == "hung" else "crashed", reason=f"{where}: {reason}")
-
-    def _ended_by(self, end: ProbeEnd) -> Answer:
+    def _not_loaded(self, telling: Telling, end: ProbeEnd) -> PassResult:
+        if telling.failed is not None:
+            return PassResult(loaded=telling.failed.kind, reason=self._keep(telling.failed.reason))
+        if telling.spoiled:
+            return PassResult(loaded="import-failed", reason=WROTE)
+        where = "importing it" if telling.started else "starting Python"
         if end.status is None:
-            return Answer(status="hung", reason=f"it said nothing for {self._patience:g} s")
-        if end.status >= 0:
-            if end.status == _NO_CHANNEL:
-                return Answer(status="crashed", reason="it closed what its answer would have gone through")
-            return Answer(status="crashed", reason=f"it ended its process with status {end.status}")
-        try:
-            name = signal.Signals(-end.status).name
-        except ValueError:
-            name = f"signal {-end.status}"
-        why = {"SIGKILL": "out of memory?", "SIGABRT": self._said(_STAMP.sub("", end.said))}.get(name, "")
-        return Answer(status="crashed", reason=f"its process was ended by {name}" + (f" ({why})" if why else ""))
+            return PassResult(loaded="hung", reason=f"{where} did not come to an end")
+        ended, said = ended_by(end, self.patience, self._keep).reason, self._keep(end.said)
+        more = f": {said}" if said and said not in ended else ""
+        return PassResult(loaded="crashed", reason=f"{where}: {ended}{more}")
 
-    def _said(self, text: str) -> str:
-        """Return what a target said without what is private, and without what is another at each run."""
-        return _MEMORY.sub("0x", redacted(_COLOUR.sub("", text[:2000]), self._names))[:300]
-
-
-class _Process:
-    """What one process of probes tells, line by line; a hostile one may tell anything."""
-
-    def __init__(
-        self, named: Collection[str], answers: dict[str, Answer], shown: _Shown, said: Callable[[str], str]
-    ) -> None:
-        self.started = self.over = self.spoiled = False
-        self.described: _Described | None = None
-        self.failed: _Failed | None = None
-        self.begun = ""
-        """The probe that was called and has not answered."""
-        self._named = named
-        self._answers = answers
-        self._shown = shown
-        self._said = said
-        self._asked: frozenset[str] = frozenset()
-
-    def told(self, raw: bytes) -> None:
-        """Take a line."""
-        try:
-            line = records.from_json(raw, _Line)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            line = _Line()
-        if not self.started:
-            self.started = line.started  # before, a sitecustomize may have printed anything
-        elif self.described is None:
-            self._load(line)
-        elif line.begin and not self.begun and line.begin in self._asked and line.begin not in self._answers:
-            self.begun = line.begin
-        elif line.answer and line.answer == self.begun:
-            self._answers.setdefault(self.begun, self._answer(line))
-            self.begun = ""
-            self._shown.advance()
-        elif line.end:
-            self.over = True
-            self._spoil()
-        elif not (line.again and line.again == self.begun):
-            self._spoil()
-
-    def _load(self, line: _Line) -> None:
-        if line.failed is not None:
-            self.failed = line.failed
-        elif line.loaded is not None and all(
-            name in self._named or _NAME.fullmatch(name) for name, _ in line.loaded.probes
-        ):
-            told = line.loaded
-            probes = tuple((name, self._said(sensitive)) for name, sensitive in told.probes)
-            version = told.version if _VERSION.fullmatch(told.version) else self._said(told.version)[:60]
-            self.described = _Described(version, probes)
-            self._asked = frozenset(name for name, _ in probes)
-            self._shown.total(len(probes))
-        else:
-            self._spoil()
-
-    def _answer(self, line: _Line) -> Answer:
-        if line.status != "ok":
-            return Answer(status=line.status, reason=self._said(line.reason))
-        bits = sum(len(sample.bits) for sample in line.samples)
-        fair = len(line.samples) <= _SAMPLES and bits <= _BITS and all(_DTYPE.fullmatch(s.dtype) for s in line.samples)
-        if line.sha256 is None or not fair:
-            return Answer(status="raised", reason="its answer cannot be read")
-        return Answer(status="ok", sha256=line.sha256, samples=line.samples)
-
-    def _spoil(self) -> None:
-        self.spoiled = True
-        if self.begun:
-            self._answers[self.begun] = Answer(status="raised", reason="it wrote where answers are expected")
+    def _keep(self, text: str) -> str:
+        return fit_to_keep(text, self.names)
 
 
 def _variables(variables: Mapping[str, str], source: Source) -> dict[str, str]:

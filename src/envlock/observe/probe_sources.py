@@ -65,6 +65,11 @@ def sources_for(packages: Iterable[str], devices: Iterable[Device]) -> tuple[Sou
     )
 
 
+def every_source() -> tuple[Source, ...]:
+    """Return the suite of each framework that there are probes for, those for its CPU side."""
+    return tuple(next(_built_in(framework)) for framework in _FRAMEWORKS)
+
+
 def _built_in(framework: str) -> Iterator[Source]:
     text = (resources("envlock") / f"data/probes/{framework.replace('-', '_')}.py").read_text("utf-8")
     module, sha256 = _FRAMEWORKS[framework].module, hashlib.sha256(f"{FORMAT}\n{text}".encode()).hexdigest()

@@ -61,8 +61,8 @@ def local_command(
     programs = str(venv / ("Scripts" if os.name == "nt" else "bin"))
     others = [part for part in environment.get("PATH", os.defpath).split(os.pathsep) if part and part != programs]
     own = {"VIRTUAL_ENV": str(venv), "PATH": os.pathsep.join([programs, *others])}
-    other_numbers = _other_numbers(lock, environment)
-    kept = {name: value for name, value in environment.items() if name not in (*OTHER_CODE, *other_numbers)}
+    changing = other_numbers(lock, environment)
+    kept = {name: value for name, value in environment.items() if name not in (*OTHER_CODE, *changing)}
     mark = {MARKER: marker_of(lock.env, lock_file.digest)}
     variables = kept | own | mark | lock.settings.variables | dict(extra)
     found = shutil.which(argv[0], path=variables["PATH"])
@@ -73,11 +73,11 @@ def local_command(
             where=str(venv),
             hint="Is it the program of a package that is not locked? `envlock add` it.",
         )
-    dropped = tuple(name for name in (*_MISSED, *other_numbers) if name in environment and name not in variables)
+    dropped = tuple(name for name in (*_MISSED, *changing) if name in environment and name not in variables)
     return Command(program=Path(found), argv=tuple(argv), environment=variables, dropped=dropped)
 
 
-def _other_numbers(lock: Lock, environment: Mapping[str, str]) -> tuple[str, ...]:
+def other_numbers(lock: Lock, environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the variables that change the numbers of a locked package and that the lock does not set."""
     packages = {package.name for package in lock.packages}
     return tuple(

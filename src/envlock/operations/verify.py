@@ -18,7 +18,8 @@ from envlock.model.observation import Observation, Variables
 from envlock.model.terms import Terms
 
 if TYPE_CHECKING:
-    from envlock.verify.case import Located
+    from envlock.operations.numerics import Numbers
+    from envlock.verify.case import Case, Located
 
 _UNWATCHED = NoProgress()
 
@@ -34,6 +35,8 @@ class Witnesses:
     variables: Variables | None = None
     memory: Memory | None = None
     """Of the digests of files that are as they were; without it, or where it has none, every file is read."""
+    numbers: Numbers | None = None
+    """How probes of the target are run, which executes its code, and what their answers are held against."""
     progress: Progress = _UNWATCHED
 
 
@@ -60,15 +63,43 @@ def verify_environment(
         subject: what follows ``envlock verify`` in the commands that findings propose.
         venv: where ``envlock sync`` in them has to be told to work; empty for the environment's own place.
 
-    Raises UsageError (`no-target`).
+    Raises UsageError (`no-target`; with `numbers` what `operations.numerics.with_numbers` raises).
     """
+    from envlock.verify.judgement import verdict_of
+
+    case = environment_case(
+        lock_file,
+        target,
+        folder=folder,
+        witnesses=witnesses,
+        terms=terms,
+        meanwhile=meanwhile,
+        name=name,
+        subject=subject,
+        venv=venv,
+    )
+    return verdict_of(case)
+
+
+def environment_case(
+    lock_file: LockFile,
+    target: Path,
+    *,
+    folder: Path,
+    witnesses: Witnesses,
+    terms: Terms,
+    meanwhile: Callable[[Terms], Terms] = lambda terms: terms,
+    name: str = "",
+    subject: str = "",
+    venv: str = "",
+) -> Case:
+    """Return an observed environment beside its lock; the arguments are those of `verify_environment`."""
     assert witnesses.interpreter is not None
     with ThreadPoolExecutor(2) as pool:
         # The interpreter starts, files are read and drivers answer while this thread imports the rules.
         machine = pool.submit(witnesses.machine) if witnesses.machine is not None else None
         observed = pool.submit(_observe, target, witnesses, name=name, full=terms.full)
         from envlock.verify.case import Case
-        from envlock.verify.judgement import verdict_of
         from envlock.verify.rules import all_rules
 
         all_rules()
@@ -78,7 +109,8 @@ def verify_environment(
             machine=machine.result() if machine is not None else None,
             variables=witnesses.variables,
         )
-    case = Case(
+    observation, terms = numbered(lock_file, observation, terms, witnesses)
+    return Case(
         lock_file,
         observation,
         terms=terms,
@@ -88,7 +120,17 @@ def verify_environment(
         subject=subject,
         venv=venv,
     )
-    return verdict_of(case)
+
+
+def numbered(
+    lock_file: LockFile, observation: Observation, terms: Terms, witnesses: Witnesses
+) -> tuple[Observation, Terms]:
+    """Return both with the numbers of the target and the fingerprint, where somebody asked for them."""
+    if witnesses.numbers is None:
+        return observation, terms
+    from envlock.operations.numerics import with_numbers
+
+    return with_numbers(lock_file, observation, terms, witnesses.numbers)
 
 
 def _observe(target: Path, witnesses: Witnesses, *, name: str, full: bool) -> Observation:

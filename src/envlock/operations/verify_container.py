@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -11,8 +13,11 @@ from envlock.model.lock import LockFile
 from envlock.model.observation import Environment, Unknown
 from envlock.model.terms import Terms
 from envlock.operations.expected_image import Bases
-from envlock.operations.verify import Witnesses
+from envlock.operations.numerics import Numbers
+from envlock.operations.verify import Witnesses, numbered
 from envlock.operations.verify_image import Engines, image_case, locked_variables
+from envlock.verify.case import Case
+from envlock.verify.container_paths import covers, kind_of
 from envlock.verify.judgement import verdict_of
 
 
@@ -60,4 +65,27 @@ def verify_container(
         case = image_case(
             lock_file, observation, sums=sums, bases=bases, witnesses=witnesses, terms=terms, subject=subject
         )
+    if witnesses.numbers is None:
+        return verdict_of(case)
+    if own := _own_code(case):
+        witnesses = dataclasses.replace(witnesses, numbers=_not_run(witnesses.numbers, own, lock_file.lock.env))
+    observation, terms = numbered(lock_file, case.observation, terms, witnesses)
+    case = image_case(lock_file, observation, sums=sums, bases=bases, witnesses=witnesses, terms=terms, subject=subject)
     return verdict_of(case)
+
+
+def _own_code(case: Case) -> str:
+    """Return a path at which a container has other code than its image; empty where there is none."""
+    container = case.observation.container
+    changed = [change.path for change in container.changes] if container is not None else []
+    mounted = [place for place in container.mounts if covers(case, place)] if container is not None else []
+    return next(iter([*(path for path in changed if kind_of(case, path) in ("environment", "system")), *mounted]), "")
+
+
+def _not_run(numbers: Numbers, path: str, env: str) -> Numbers:
+    """Return numbers that are not had: probes run in a new container of the image, which would not be this one."""
+    why = Unknown(
+        reason=f"the container has code of its own ({path}), and probes are run in a new one of its image",
+        hint=f"envlock verify {env} --numerics --image engine:NAME   (its image)",
+    )
+    return dataclasses.replace(numbers, stage=lambda _: contextlib.nullcontext(why))

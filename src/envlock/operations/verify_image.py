@@ -21,7 +21,7 @@ from envlock.model.terms import Terms
 from envlock.observe.sources import Find, ImageSource, LayoutImage, RegistryImage
 from envlock.operations.expected_image import Bases, expected_sums, planned_layers
 from envlock.operations.places import in_registry
-from envlock.operations.verify import Witnesses
+from envlock.operations.verify import Witnesses, numbered
 from envlock.verify.case import Case
 from envlock.verify.judgement import verdict_of
 
@@ -100,6 +100,7 @@ def verify_image(
             observation = _recompiled(find, observation, lock_file, compilers, witnesses.progress)
     if compilers is not None and observation.image is not None and not observation.image.digest:
         raise _not_recompiled(observation, "Only an image of a layout or a registry can be compiled again.")
+    observation, terms = numbered(lock_file, observation, terms, witnesses)
     case = image_case(lock_file, observation, sums=sums, bases=bases, witnesses=witnesses, terms=terms, subject=subject)
     return verdict_of(case)
 

@@ -8,7 +8,7 @@ from importlib.resources import files as resources
 
 import msgspec
 
-from envlock.model.number_words import PASS_NAMES, suite_name
+from envlock.model.number_words import PASS_NAMES, merged, suite_name
 from envlock.model.numbers import Compared, Row
 from envlock.model.numerics import PASSES
 from envlock.report.page_tables import text
@@ -48,14 +48,12 @@ def bars_of(compared: Compared) -> tuple[Bar, ...]:
         passes = [(PASS_NAMES[which], [row for row in rows if row.which == which]) for which in PASSES]
         return tuple(Bar(label=label, parts=_by_suite(own)) for label, own in passes if own)
     bars, rest = [], rows
-    for each in compared.explanations:
+    for each in merged(compared.explanations):
         label = f"{each.factor}: {each.expected} → {each.found}" if each.expected or each.found else each.factor
         bars.append((label, [row for row in compared.rows if row.probe in each.probes and row.state != "equal"]))
         rest = [row for row in rest if row.probe not in each.probes]
-    merged: dict[str, list[Row]] = {}
-    for label, own in [*bars, ("no factor found", rest)]:
-        merged.setdefault(label, []).extend(own)
-    return tuple(Bar(label=label, parts=_by_suite(own)) for label, own in merged.items() if own)
+    bars.append(("no factor found", rest))
+    return tuple(Bar(label=label, parts=_by_suite(own)) for label, own in bars if own)
 
 
 def _by_suite(rows: Sequence[Row]) -> dict[str, int]:

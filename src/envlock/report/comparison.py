@@ -10,6 +10,7 @@ import msgspec
 from envlock.errors import one_line
 from envlock.model.comparison import Comparison, Disagreement, Group, Unseen
 from envlock.model.finding import IMPACTS, Impact
+from envlock.report.facts import fact_lines
 from envlock.report.style import Meaning, Style, columns_of, count, padded, plain, wrapped
 
 SCHEMA = 1
@@ -43,7 +44,7 @@ def comparison_text(comparison: Comparison, *, style: Style = plain, width: int 
     for impact in IMPACTS:
         rows = [each for each in comparison.disagreements if each.impact == impact]
         most = len(rows) if everything else _MOST[impact]
-        lines += _rows(rows[:most], comparison, columns, style, width)
+        lines += _rows(rows[:most], comparison, columns, style, width, everything=everything)
         lines += _left_out(rows[most:], style, width)
     if comparison.disagreements:
         lines.append("")
@@ -92,7 +93,13 @@ def _heading(comparison: Comparison, style: Style) -> str:
 
 
 def _rows(
-    rows: Sequence[Disagreement], comparison: Comparison, columns: _Columns | None, style: Style, width: int
+    rows: Sequence[Disagreement],
+    comparison: Comparison,
+    columns: _Columns | None,
+    style: Style,
+    width: int,
+    *,
+    everything: bool,
 ) -> Iterator[str]:
     indent = " " * (_LABEL + 2)
     for at, each in enumerate(rows):
@@ -113,10 +120,8 @@ def _rows(
             names = max(map(columns_of, comparison.reports))
             for name, value in zip(comparison.reports, values, strict=True):
                 yield f"{indent}  {padded(name, names)}  {value}"
-        for fact in each.facts:
-            span = f"{fact.before} to {fact.after}: " if len(each.facts) > 1 else ""
-            yield from wrapped(span + fact.text, indent + "  ", width)
-            yield from (style(line, "faint") for line in wrapped(f"({fact.measured})", indent + "  ", width))
+        one, other = (group.value for group in each.groups) if len(each.groups) == 2 else ("", "")
+        yield from fact_lines(each.facts, one, other, indent + "  ", style, width, everything=everything)
         following = rows[at + 1] if at + 1 < len(rows) else None
         if not each.facts and (following is None or following.why != each.why or following.facts):
             yield from (style(line, "faint") for line in wrapped(each.why, indent + "  ", width))

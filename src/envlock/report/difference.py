@@ -9,6 +9,7 @@ import msgspec
 
 from envlock.model.change import Change, Difference
 from envlock.model.finding import IMPACTS, Impact
+from envlock.report.facts import fact_lines
 from envlock.report.style import Meaning, Style, count, plain, wrapped
 
 SCHEMA = 1
@@ -36,11 +37,12 @@ def difference_text(difference: Difference, *, style: Style = plain, width: int 
         )
         return f"{arrow}: {same}\n"
     lines = [style(arrow, "strong"), ""]
-    most = len(difference.changes) if everything else _MOST
     for impact in IMPACTS:
         group = [change for change in difference.changes if change.impact == impact]
         if group:
-            lines += _section(_HEADINGS[impact], group, "bad" if impact == "results" else "warn", style, width, most)
+            lines += _section(
+                _HEADINGS[impact], group, "bad" if impact == "results" else "warn", style, width, everything=everything
+            )
     counts = [f"{sum(c.impact == impact for c in difference.changes)} {_SHORT[impact]}" for impact in IMPACTS]
     told = ", ".join(text for text in counts if not text.startswith("0 "))
     changes, packages = count(len(difference.changes), "change"), count(difference.unchanged_packages, "package")
@@ -57,9 +59,10 @@ _SHORT: dict[Impact, str] = {
 
 
 def _section(
-    heading: str, changes: Sequence[Change], meaning: Meaning, style: Style, width: int, most: int
+    heading: str, changes: Sequence[Change], meaning: Meaning, style: Style, width: int, *, everything: bool
 ) -> Iterator[str]:
     yield style(heading, "strong")
+    most = len(changes) if everything else _MOST
     shown = changes[:most]
     subjects = max(len(change.subject) for change in shown)
     before = min(_WIDEST, max(len(change.before or "-") for change in shown))
@@ -68,10 +71,7 @@ def _section(
         note = _note(change)
         line = f"{change.subject:<{subjects}}  {change.before or '-':>{before}} → {change.after or '-':<{after}}"
         yield f"  {style(_MARKS[change.kind], meaning)} {line}{style(f'  {note}', 'faint') if note else ''}".rstrip()
-        for fact in change.facts:
-            span = f"{fact.before} → {fact.after}: " if len(change.facts) > 1 else ""
-            yield from wrapped(span + fact.text, "      ", width)
-            yield from (style(line, "faint") for line in wrapped(f"({fact.measured})", "      ", width))
+        yield from fact_lines(change.facts, change.before, change.after, "      ", style, width, everything=everything)
         following = shown[at + 1] if at + 1 < len(shown) else None
         if not change.facts and (following is None or following.why != change.why or following.facts):
             yield from (style(line, "faint") for line in wrapped(change.why, "      ", width))

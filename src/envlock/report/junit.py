@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from envlock.errors import one_line, printable
 from envlock.model.finding import Family, Finding, Rule, Verdict
-from envlock.model.number_words import because
+from envlock.model.number_words import because, merged
 from envlock.report.sections import depth
 from envlock.report.verdict import summary_line
 
@@ -55,7 +55,7 @@ def _properties(suite: ET.Element, verdict: Verdict) -> None:
     summary = verdict.summary
     properties = ET.SubElement(suite, "properties")
     numerics = summary.numerics
-    causes = [because(each) for each in numerics.explanations] if numerics is not None else []
+    causes = [because(each) for each in merged(numerics.explanations)] if numerics is not None else []
     for name, value in (
         ("verdict", summary_line(verdict)),
         ("depth", depth(summary)),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from envlock.errors import one_line
 from envlock.model.finding import Finding, Verdict
-from envlock.model.number_words import PASS_NAMES, because, ulps_text
+from envlock.model.number_words import PASS_NAMES, because, merged, ulps_text
 from envlock.model.numbers import Compared
 from envlock.report.numbers import name_of_tally, outcome_of_tally, unequal
 from envlock.report.sections import OUTCOMES, Section, counts, depth, fixes, not_judged, pasteable, proven, sections
@@ -87,7 +87,7 @@ def _numbers(compared: Compared, most: int) -> list[str]:
     lines += [f"| {_prose(name_of_tally(each))} | {_prose(outcome_of_tally(each))} |" for each in compared.tallies]
     lines.append("")
     if compared.explanations:
-        lines += [*(f"- {_prose(because(each))}" for each in compared.explanations), ""]
+        lines += [*(f"- {_prose(because(each))}" for each in merged(compared.explanations)), ""]
     rows = unequal(compared)
     table = ["| probe | pass | outcome | distance | why |", "| --- | --- | --- | --- | --- |"]
     for row in rows[:most]:

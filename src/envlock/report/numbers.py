@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envlock.errors import one_line
-from envlock.model.number_words import because, listed, outcome_of, suite_name, title_of
+from envlock.model.number_words import because, listed, merged, outcome_of, suite_name, title_of
 from envlock.model.numbers import Compared, Row, State, Tally
 from envlock.report.style import Meaning, Style, padded, wrapped
 
@@ -43,13 +43,13 @@ def numbers_text(compared: Compared, style: Style, width: int, *, everything: bo
     wide = max(map(len, titles), default=0)
     for title, tally in zip(titles, compared.tallies, strict=True):
         named = [row for row in unequal(compared) if everything and _is_of(row, tally)]
-        named.sort(key=lambda row: (_ORDER.index(row.state), row.ulps is not None, -(row.ulps or 0)))
+        named.sort(key=lambda row: (_ORDER.index(row.state), row.weight))
         text = one_line(outcome_of_tally(tally) + (f": {listed(named, len(named))}" if named else ""))
         indent = " " * (wide + 4)
         first, *rest = wrapped(text, indent, width)
         yield f"  {style(padded(title, wide), meaning_of_tally(tally))}  {first[len(indent) :]}"
         yield from rest
-    for explanation in compared.explanations:
+    for explanation in merged(compared.explanations):
         yield f"  because  {one_line(because(explanation))}"
         yield from (style(line, "faint") for line in wrapped(one_line(explanation.text), " " * 11, width))
     yield ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from envlock.model.number_words import PASS_NAMES, because, suite_name, ulps_text
+from envlock.model.number_words import PASS_NAMES, because, merged, suite_name, ulps_text
 from envlock.model.numbers import Compared, Row
 from envlock.report.chart import chart_of
 from envlock.report.numbers import PROVES, meaning_of_tally, name_of_tally, outcome_of_tally, unequal
@@ -42,7 +42,7 @@ def _causes(compared: Compared) -> Iterator[str]:
         return
     yield "<h3>What explains them</h3>"
     yield "<ul>"
-    for each in compared.explanations:
+    for each in merged(compared.explanations):
         yield f"<li><b>{text(because(each))}</b> {text(each.text)}</li>"
     yield "</ul>"
 

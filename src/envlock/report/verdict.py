@@ -10,6 +10,7 @@ import msgspec
 
 from envlock.errors import one_line
 from envlock.model.finding import Finding, Verdict
+from envlock.report.facts import fact_lines
 from envlock.report.numbers import has_news, numbers_text
 from envlock.report.sections import OUTCOMES, Section, counts, depth, fixes, not_judged, proven, sections
 from envlock.report.style import Meaning, Style, columns_of, count, padded, plain, wrapped
@@ -48,7 +49,7 @@ def verdict_text(verdict: Verdict, *, style: Style = plain, width: int = 100, ev
         summary = verdict.summary
         lines += [style(f"{one_line(summary.env)} (locked) → {one_line(summary.target)} (found)", "strong"), ""]
     for section in shown:
-        lines += _section(section, style, width, len(section.findings) if everything else _MOST)
+        lines += _section(section, style, width, everything=everything)
     compared = verdict.summary.numerics
     if compared is not None and (everything or has_news(compared)):
         lines += numbers_text(compared, style, width, everything=everything)
@@ -75,9 +76,10 @@ def summary_line(verdict: Verdict, style: Style = plain, *, hint: str = "") -> s
     return text
 
 
-def _section(section: Section, style: Style, width: int, most: int) -> Iterator[str]:
+def _section(section: Section, style: Style, width: int, *, everything: bool) -> Iterator[str]:
     yield style(section.heading, "strong")
     findings = section.findings
+    most = len(findings) if everything else _MOST
     shown = [abbreviated(finding) for finding in findings[:most]]
     wide = [(columns_of(finding.subject), columns_of(finding.expected)) for finding in shown]
     subjects = max((subject for subject, _ in wide if subject <= _SUBJECT), default=0)
@@ -86,6 +88,11 @@ def _section(section: Section, style: Style, width: int, most: int) -> Iterator[
         yield from _row(finding, subjects, values, section.meaning, style, width)
         if finding.waiver:
             yield from wrapped(f"waived: {finding.waiver}", "      ", width)
+            continue
+        if finding.facts:
+            yield from fact_lines(
+                finding.facts, finding.expected, finding.found, "      ", style, width, everything=everything
+            )
             continue
         following = shown[at + 1] if at + 1 < len(shown) else None
         if finding.why and (following is None or following.why != finding.why):
@@ -119,7 +126,9 @@ def _row(finding: Finding, subjects: int, values: int, meaning: Meaning, style: 
     if finding.expected:
         yield f"      expected  {finding.expected}"
     if finding.found:
-        yield f"      found     {finding.found}"
+        first, *rest = wrapped(finding.found, " " * 16, width) if finding.family == "NUM" else [finding.found]
+        yield f"      found     {first.lstrip()}"
+        yield from rest
 
 
 def _not_judged(verdict: Verdict, style: Style, width: int) -> Iterator[str]:

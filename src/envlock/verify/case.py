@@ -29,7 +29,6 @@ from envlock.model.platform import Platform
 from envlock.model.terms import Terms
 from envlock.verify.claim import Claim, claim_of
 from envlock.verify.commands import Commands
-from envlock.verify.numbers import compared
 from envlock.verify.proof import Proof, prove
 from envlock.verify.vouched import Sums
 
@@ -238,6 +237,8 @@ class Case(Commands):
         """The answers held against the fingerprint; None where one of both is not there."""
         if self.fingerprint is None or self.numerics is None:
             return None
+        from envlock.verify.numbers import compared
+
         return compared(
             self.fingerprint,
             self.numerics,

@@ -6,12 +6,15 @@ long as one.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from envlock.model.comparison import Agreement, Area, Comparison, Disagreement, Group, Unseen
+from envlock.model.fact import Fact
 from envlock.model.finding import IMPACTS
 from envlock.model.report import Report
+from envlock.verify.known import facts_of
 from envlock.verify.reported import CPUS, FEATURES, Key
 from envlock.verify.said_table import Table
 from envlock.verify.standing import standing_of
@@ -28,11 +31,13 @@ def compare_reports(reports: Mapping[str, Report]) -> Comparison:
     disagreements: list[Disagreement] = []
     unseen: list[Unseen] = []
     same_packages = 0
-    for key, row in table.rows.items():
-        groups = table.groups(key, row)
+    rows = {key: table.groups(key, row) for key, row in table.rows.items()}
+    facts = facts_of(dict(_steps(rows)))
+    for key, groups in rows.items():
+        row = table.rows[key]
         same_packages += key[0] == "package" and len(groups) == 1 and row.complete(groups, len(values))
         if len(groups) > 1:
-            disagreements.append(_disagreement(key, groups, table, names))
+            disagreements.append(_disagreement(key, groups, table, names, facts))
         unseen += unseen_in(key, row, groups, table, names)
     disagreements += [_files(name, version, groups, names) for name, version, groups in table.files()]
     disagreements = _told_once(disagreements)
@@ -50,7 +55,28 @@ def compare_reports(reports: Mapping[str, Report]) -> Comparison:
     )
 
 
-def _disagreement(key: Key, groups: Mapping[str, list[int]], table: Table, names: tuple[str, ...]) -> Disagreement:
+def _steps(rows: Mapping[Key, Mapping[str, list[int]]]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield packages that are there in several versions, with the lowest and the highest."""
+    from packaging.version import InvalidVersion, Version
+
+    for (area, name), groups in rows.items():
+        if area != "package" or len(groups) < 2:
+            continue
+        found = []
+        for text in groups:
+            with contextlib.suppress(InvalidVersion):
+                found.append((Version(text), text))
+        if len(found) > 1:
+            yield name, (min(found)[1], max(found)[1])
+
+
+def _disagreement(
+    key: Key,
+    groups: Mapping[str, list[int]],
+    table: Table,
+    names: tuple[str, ...],
+    facts: Mapping[str, tuple[Fact, ...]],
+) -> Disagreement:
     area, subject = key
     standing = standing_of(area, subject, tuple(groups), table.packages)
     shown = _apart(tuple(groups)) if subject == FEATURES else _short(area, tuple(groups))
@@ -64,7 +90,7 @@ def _disagreement(key: Key, groups: Mapping[str, list[int]], table: Table, names
         ),
         why=standing.why,
         note=", ".join(_note(note, numbers, names) for note, numbers in table.rows[key].notes.items()),
-        facts=standing.facts,
+        facts=facts.get(subject, ()) if area == "package" else (),
         rank=standing.rank,
     )
 

@@ -11,7 +11,7 @@ from envlock.model.influence import PYTHON_RANK, influence_of
 from envlock.model.lock import Lock, LockFile, Package
 from envlock.verify.hardware_changes import hardware_changes
 from envlock.verify.image_changes import image_changes
-from envlock.verify.known import facts_between
+from envlock.verify.known import facts_of
 from envlock.verify.settings_changes import settings_changes
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -25,7 +25,7 @@ def compare_locks(before: LockFile, after: LockFile, *, before_name: str, after_
         *_packages(old, new),
         *hardware_changes(old, new),
         *_python(old, new),
-        *settings_changes(old.settings, new.settings),
+        *settings_changes(old, new),
         *image_changes(old, new),
         *_rest(old, new),
     ]
@@ -50,14 +50,13 @@ def _packages(old: Lock, new: Lock) -> Iterator[Change]:
     frameworks = (*old.frameworks, *new.frameworks)
     asked = _asked_for(new)
     moved = f", as of {_day(old)} → {_day(new)}" if old.as_of != new.as_of else ""
-    for name in sorted({*was, *now}):
-        before, after = was.get(name, []), now.get(name, [])
-        one, other = (" and ".join(dict.fromkeys(p.version for p in found)) for found in (before, after))
-        rebuilt = one == other and _wheels(before) != _wheels(after)
+    steps = {name: (_versions(was.get(name, [])), _versions(now.get(name, []))) for name in sorted({*was, *now})}
+    facts = facts_of({name: step for name, step in steps.items() if all(step) and step[0] != step[1]})
+    for name, (one, other) in steps.items():
+        rebuilt = one == other and _wheels(was[name]) != _wheels(now[name])
         if one == other and not rebuilt:
             continue
         influence = influence_of(name, frameworks)
-        facts = tuple(facts_between(name, one, other)) if one and other and not rebuilt else ()
         why = "The same version, from another wheel." if rebuilt else influence.why
         if name in new.frameworks:
             brought = "locked as a framework"
@@ -73,7 +72,7 @@ def _packages(old: Lock, new: Lock) -> Iterator[Change]:
             before=one,
             after=other,
             why=why,
-            facts=facts,
+            facts=facts.get(name, ()),
             brought_by=brought,
             rank=influence.rank,
         )
@@ -84,6 +83,10 @@ def _by_name(lock: Lock) -> dict[str, list[Package]]:
     for package in lock.packages:
         found.setdefault(package.name, []).append(package)
     return found
+
+
+def _versions(packages: list[Package]) -> str:
+    return " and ".join(dict.fromkeys(package.version for package in packages))
 
 
 def _wheels(packages: list[Package]) -> set[str]:

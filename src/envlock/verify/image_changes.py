@@ -10,7 +10,7 @@ from envlock.model.change import Change, change_of
 from envlock.model.finding import Impact
 from envlock.model.influence import PYTHON_RANK
 from envlock.model.lock import Base, Lock
-from envlock.verify.settings_changes import variable_changes
+from envlock.verify.settings_changes import names_of, variable_changes
 
 _NUMERIC_DEBS = re.compile(
     r"lib(openblas|blas|lapack|atlas|gomp|mkl|fftw|gslcblas|quadmath|gfortran|sleef|tbb).*|intel-mkl.*"
@@ -36,7 +36,7 @@ def image_changes(old: Lock, new: Lock) -> Iterator[Change]:
                 impact: Impact = "compat" if field in _STARTS else "cosmetic"
                 why = "What a container starts with." if field in _STARTS else "Only how the image is stored."
                 yield change_of("image", field, one, other, why, impact, _OS_RANK)
-        yield from variable_changes("image", old.image.env, new.image.env)
+        yield from variable_changes("image", old.image.env, new.image.env, names_of(old, new))
     if old.layer_spec != new.layer_spec:
         why = "The bytes of images change, their files don't."
         yield change_of("image", "layer-spec", str(old.layer_spec), str(new.layer_spec), why, "cosmetic", _LAST_RANK)

@@ -51,7 +51,7 @@ class _Row(
 
         after = Version(self.last).release
         if self.release:
-            return low.release[: len(after)] < after <= _cut(high, len(after))
+            return _cut(low, len(after)) < after <= _cut(high, len(after))
         before = Version(self.before).release
         digits = 2 if before[:2] != after[:2] else max(len(before), len(after))
         return _cut(low, digits) <= before[:digits] and _cut(high, digits) >= after[:digits]

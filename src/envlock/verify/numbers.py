@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from envlock.model.numbers import Compared, Row, State, Tally
+from envlock.model.numbers import UNSAMPLED, Compared, Row, State, Tally
 from envlock.model.numerics import (
     PASSES,
     Answer,
@@ -150,7 +150,7 @@ def _apart(expected: Sequence[Sample], found: Sequence[Sample], ulps: int) -> tu
             return "diverged", None, f"shape {list(one.shape)} there, {list(other.shape)} here"
     differing = [(one, other) for one, other in zip(expected, found, strict=True) if one.bits != other.bits]
     if not differing:
-        return "diverged", None, "outside the sample"
+        return "diverged", None, UNSAMPLED
     furthest = 0
     for one, other in differing:
         distance, reason = distance_of(one, other)

@@ -9,54 +9,11 @@ import msgspec
 from envlock.model.computing import used_by
 from envlock.model.factors import factor_of, relevant
 from envlock.model.machine import Accelerator, Accelerators, Cpu
-from envlock.model.numerics import Conditions, Experiment, Pass, Suite
+from envlock.model.numerics import Conditions, Pass, Suite
 from envlock.model.passes import THREAD_VARIABLES
 from envlock.model.redaction import is_redacted
 from envlock.verify.dispatch import caps, kernel_features
-
-LIBRARY, DISPATCH, THREADS = "library", "CPU dispatch", "threads"
-
-
-Change = tuple[dict[str, str | None], int | None]
-"""Variables to change, and a number of threads, as in an `Experiment`."""
-
-
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One factor that is not as it was where the fingerprint was made."""
-
-    factor: str
-    """As `Experiment.factor`."""
-    expected: str
-    found: str
-    experiments: tuple[Experiment, ...] = ()
-    """How to put it back, to be tried in turn; empty for what cannot be changed here."""
-    exact: bool = False
-    """Whether the experiments put back all of it, so that they rule it out where they change nothing."""
-    likely: bool = True
-    """Whether it is known to change numbers often, or only now and then."""
-    untested: str = ""
-    """What the factor is called where the experiments did not settle it; empty for the same name."""
-
-    @property
-    def name(self) -> str:
-        """What the factor is called that experiments did not settle."""
-        return self.untested or self.factor
-
-    @property
-    def there(self) -> str:
-        """How it is expected, as a phrase of its own: a variable and a version need a name beside them."""
-        return _phrase(self.factor, self.expected)
-
-    @property
-    def here(self) -> str:
-        """How it was found, as a phrase of its own."""
-        return _phrase(self.factor, self.found)
-
-
-def _phrase(factor: str, value: str) -> str:
-    if factor_of(factor) is not None:
-        return f"{factor} {value}" if value in ("unset", "empty") else f"{factor}={value}"
-    return f"{factor} {value}" if factor in ("Python", "GPU driver") else value
+from envlock.verify.numeric_difference import DISPATCH, LIBRARY, THREADS, Change, Difference, difference
 
 
 def differences(
@@ -101,7 +58,7 @@ def _threads(suite: Suite, expected: Conditions, found: Conditions) -> Iterator[
         experiments += [(told, None)] if names else []
     texts = [_said_threads(each, names, counted=bool(counts)) for each in (expected, found)]
     reached = not counts or _counts(expected)[0] <= _counts(found)[0]
-    yield _difference(THREADS, texts[0], texts[1], experiments, exact=settable and reached)
+    yield difference(THREADS, texts[0], texts[1], experiments, exact=settable and reached)
 
 
 def _counts(conditions: Conditions) -> tuple[int, int]:
@@ -147,26 +104,11 @@ def _variables(which: Pass, suite: Suite, expected: Conditions, found: Condition
         settable = value is None or (factor.kind != "library" and not is_redacted(value))
         changes: list[Change] = [({name: value}, None)] if settable else []
         texts = (_said_value(value), _said_value(found.variables.get(name)))
-        yield _difference(name, *texts, changes, exact=settable)
+        yield difference(name, *texts, changes, exact=settable)
 
 
 def _said_value(value: str | None) -> str:
     return "unset" if value is None else value or "empty"
-
-
-def _difference(
-    factor: str,
-    expected: str,
-    found: str,
-    changes: list[Change],
-    *,
-    exact: bool,
-) -> Difference:
-    experiments = tuple(
-        Experiment(factor=factor, expected=expected, found=found, variables=variables, threads=threads)
-        for variables, threads in changes
-    )
-    return Difference(factor=factor, expected=expected, found=found, experiments=experiments, exact=exact)
 
 
 def _cpu(suite: Suite, expected: Conditions, found: Conditions) -> Iterator[Difference]:
@@ -184,7 +126,7 @@ def _cpu(suite: Suite, expected: Conditions, found: Conditions) -> Iterator[Diff
         texts = (texts[0] + _said_features(lacking[0]), texts[1] + _said_features(lacking[1]))
     changes: list[Change] = [({**each}, None) for each in caps(suite.framework, one, other, found.variables)]
     name = DISPATCH if changes else "CPU"
-    tested = _difference(name, *texts, changes, exact=False)
+    tested = difference(name, *texts, changes, exact=False)
     yield msgspec.structs.replace(tested, likely=kernels, untested="CPU")
 
 
@@ -203,16 +145,27 @@ def _said_features(names: frozenset[str]) -> str:
 def _library(one: Suite, other: Suite, expected: Conditions, found: Conditions) -> Iterator[Difference]:
     """Yield which of the distributions that a suite computes with have other versions, the framework first."""
     names = used_by(other.framework, _differing(expected.versions, found.versions))
-    texts = [_said_versions(names, side.versions) for side in (expected, found)]
-    if not names and one.version != other.version:
+    if names:
+        texts = [_said_versions(names, side.versions) for side in (expected, found)]
+        changes = _listed([_said_change(name, expected.versions, found.versions) for name in names])
+        yield Difference(factor=LIBRARY, expected=texts[0], found=texts[1], changes=changes)
+    elif one.version != other.version:
         texts = [f"{other.framework} {suite.version or 'of an unknown version'}" for suite in (one, other)]
-    if names or one.version != other.version:
         yield Difference(factor=LIBRARY, expected=texts[0], found=texts[1])
 
 
 def _said_versions(names: tuple[str, ...], versions: Mapping[str, str]) -> str:
-    shown = [f"{name} {versions[name]}" if name in versions else f"no {name}" for name in names[:3]]
-    return ", ".join([*shown, *([f"{len(names) - 3} more"] if len(names) > 3 else [])])
+    return _listed([f"{name} {versions[name]}" if name in versions else f"no {name}" for name in names])
+
+
+def _said_change(name: str, expected: Mapping[str, str], found: Mapping[str, str]) -> str:
+    if name in expected and name in found:
+        return f"{name} {expected[name]} there and {found[name]} here"
+    return f"{name} {expected[name]} only there" if name in expected else f"{name} {found[name]} only here"
+
+
+def _listed(texts: list[str]) -> str:
+    return ", ".join([*texts[:3], *([f"{len(texts) - 3} more"] if len(texts) > 3 else [])])
 
 
 def _gpu(expected: Conditions, found: Conditions) -> Iterator[Difference]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
 from envlock.model.numerics import Answer, Experiment, Explanation, Pass
-from envlock.verify.numeric_factors import DISPATCH, LIBRARY, Difference
+from envlock.verify.numeric_difference import DISPATCH, LIBRARY, Difference
 
 NOISE, UNEXPLAINED = "noise", "unexplained"
 _UNCHANGED = Experiment(factor=NOISE, expected="", found="")
@@ -145,7 +145,7 @@ def _all_tested(several: Sequence[Difference]) -> str:
 def _eliminated(
     which: Pass, named: Sequence[Difference], others: Sequence[Difference], differences: Sequence[Difference]
 ) -> str:
-    texts = [f"{each.there} there, {each.here} here" for each in named]
+    texts = [each.both for each in named]
     whose = _listed([f"the {each.name}" if each.name != "threads" else "threads" for each in named], " or ")
     where = "" if which == "canonical" else "in the configured pass alone "
     sentences = [f"[differ] {where}because of {whose}: {'; '.join(texts)}."]
@@ -156,7 +156,7 @@ def _eliminated(
         sentences.append(f"It makes no difference to put back {_listed(tried)}.")
     untried = [each for each in others if not each.experiments]
     if untried:
-        also = [f"{each.name} ({each.expected} there, {each.found} here)" for each in untried]
+        also = [f"{each.name} ({each.changes or f'{each.expected} there, {each.found} here'})" for each in untried]
         verb = "differs" if len(also) == 1 else "differ"
         sentences.append(f"{_listed(also)} {verb} as well, which seldom changes numbers and is not ruled out.")
     if not others and len(named) == 1:

@@ -1,4 +1,4 @@
-"""How much a thing that reports disagree in does to results, and what is known about it."""
+"""How much a thing that reports disagree in does to results, and why."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from envlock.model.fact import Fact
 from envlock.model.comparison import Area
 from envlock.model.factors import factor_of, relevant
 from envlock.model.finding import Impact
 from envlock.model.influence import ACCELERATOR_RANK, CPU_RANK, PYTHON_RANK, SETTINGS_RANK, influence_of
 from envlock.verify.case import UNLOCKED_TOOLS
-from envlock.verify.known import fact_about_setting, facts_between
+from envlock.verify.known import fact_about_setting
 
 _CODE_RANK, _DATA_RANK, _LAST_RANK = -20, -10, 90
 
@@ -23,7 +22,6 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     impact: Impact
     rank: int
     why: str
-    facts: tuple[Fact, ...] = ()
 
 
 _KNOWN: dict[tuple[Area, str], Standing] = {
@@ -80,10 +78,10 @@ def standing_of(area: Area, subject: str, values: Sequence[str], packages: Colle
     if area == "startup":
         why = "It runs before any program does and can replace any function of any package."
         return Standing(impact="security", rank=_LAST_RANK, why=why)
-    return _package(area, subject, values)
+    return _package(area, subject)
 
 
-def _package(area: Area, name: str, values: Sequence[str]) -> Standing:
+def _package(area: Area, name: str) -> Standing:
     if name in UNLOCKED_TOOLS and area != "files":
         return Standing(impact="cosmetic", rank=_LAST_RANK, why="It installs packages and computes nothing.")
     influence = influence_of(name)
@@ -92,23 +90,7 @@ def _package(area: Area, name: str, values: Sequence[str]) -> Standing:
         impact=influence.impact,
         rank=influence.rank,
         why=why.get(area, influence.why),
-        facts=_facts(name, values) if area == "package" else (),
     )
-
-
-def _facts(name: str, versions: Sequence[str]) -> tuple[Fact, ...]:
-    """Return what is known to change from the lowest of the versions to the highest."""
-    from packaging.version import InvalidVersion, Version
-
-    found = []
-    for text in versions:
-        try:
-            found.append((Version(text), text))
-        except InvalidVersion:
-            continue
-    if len(found) < 2:
-        return ()
-    return tuple(facts_between(name, min(found)[1], max(found)[1]))
 
 
 def _python(values: Sequence[str]) -> Standing:
@@ -121,11 +103,11 @@ def _python(values: Sequence[str]) -> Standing:
 
 def _setting(name: str, packages: Collection[str]) -> Standing:
     if name == "threads":
-        return Standing(impact="results", rank=SETTINGS_RANK, why=fact_about_setting(name))
+        return Standing(impact="results", rank=SETTINGS_RANK, why=fact_about_setting(name, packages))
     factor = factor_of(name)
     if factor is None:
         return Standing(impact="compat", rank=SETTINGS_RANK, why="Programs may read it.")
     if not relevant(factor, packages):
         return Standing(impact="cosmetic", rank=SETTINGS_RANK, why="No installed package is known to read it.")
     impact: Impact = "compat" if factor.ambient and factor.impact == "results" else factor.impact
-    return Standing(impact=impact, rank=SETTINGS_RANK, why=fact_about_setting(name) or factor.what)
+    return Standing(impact=impact, rank=SETTINGS_RANK, why=fact_about_setting(name, packages) or factor.what)

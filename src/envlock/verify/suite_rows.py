@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from envlock.model.number_words import PROJECT, because, title_of
+from envlock.model.influence import NUMERICS_RANK
+from envlock.model.number_words import PROJECT, because, merged, title_of
 from envlock.model.numbers import Row, State, Tally
+from envlock.model.numerics import PASSES
 from envlock.verify.case import Case
 
 
@@ -26,6 +28,11 @@ class SuiteRows(msgspec.Struct, frozen=True, kw_only=True):
     def package(self) -> str:
         """The framework, as a package; empty for the project's own probes."""
         return "" if self.tally.framework == PROJECT else self.tally.framework
+
+    @property
+    def rank(self) -> int:
+        """Among findings: one thread goes before what is configured, since fewer factors are left there."""
+        return NUMERICS_RANK + PASSES.index(self.tally.which)
 
     @property
     def share(self) -> str:
@@ -48,18 +55,13 @@ def rows_in(case: Case, state: State, wanted: Callable[[Row], bool] = lambda row
             and not tally.reason
         ]
         if rows:
-            yield SuiteRows(tally=tally, rows=tuple(sorted(rows, key=_severity)))
-
-
-def _severity(row: Row) -> tuple[bool, int]:
-    """Sort key: the furthest apart first, what cannot be measured (another shape, NaN) before that."""
-    return row.ulps is not None, -(row.ulps or 0)
+            yield SuiteRows(tally=tally, rows=tuple(sorted(rows, key=lambda row: row.weight)))
 
 
 def explained(case: Case, found: SuiteRows) -> str:
     """Return what explains some rows, a sentence for each factor; empty where nobody looked for it."""
     names = {row.probe for row in found.rows}
-    said = [because(each, names) for each in case.observation.explanations if names.intersection(each.probes)]
+    said = [because(each, names) for each in merged(case.observation.explanations) if names.intersection(each.probes)]
     return " ".join(f"{sentence}." for sentence in said)
 
 

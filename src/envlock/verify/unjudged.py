@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from envlock.model.finding import Family, Need, Rule
 from envlock.model.machine import Accelerators, Machine
+from envlock.model.numerics import Fingerprint
 from envlock.model.unknown import Unknown
 from envlock.verify.case import Case
 
@@ -78,10 +79,10 @@ def _accelerator(case: Case) -> str:
 def _numerics(case: Case) -> str:
     if not case.compares_numbers:
         return "numbers were not compared; --numerics runs the probes"
-    for seen in (case.terms.fingerprint, case.observation.numerics):
-        if reason := _why(seen, "there is nothing to compare"):
-            return reason
-    return "" if case.numbers is not None else "the fingerprint is of another lock"
+    expected = case.terms.fingerprint
+    if isinstance(expected, Fingerprint) and case.fingerprint is None:
+        return "the fingerprint is of another lock"
+    return _why(expected, "no fingerprint was given") or _why(case.observation.numerics, "the probes were not run")
 
 
 def _stdlib(case: Case) -> str:

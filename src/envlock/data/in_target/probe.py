@@ -4,7 +4,7 @@
 # suite imports. PLAN is written in front of this script (observe/numerics.py), and ends here as a dict.
 #
 # Tells, one JSON object a line on what was stdout when it started:
-#   {"started": true}                                                   once
+#   {"started": true}, {"loading": true}                                once, some times
 #   {"loaded": {"version": text, "probes": [[name, sensitive], ...]}}   once, those that will be asked
 #   {"begin": name}, {"again": name}                                    so that a crash has a name, before each call
 #   {"answer": name, "status": ..., "sha256": hex, "samples": [...], "reason": text}
@@ -20,6 +20,7 @@ import linecache
 import os
 import struct
 import sys
+import threading
 import types
 
 TOLD = os.dup(1)
@@ -77,7 +78,7 @@ def leaves(value, plain, depth=0):
         count = 1
         for length in shape:
             count *= length
-        yield str(kind), [int(length) for length in shape], len(raw) // (count or 1), [raw]
+        yield str(kind), [int(length) for length in shape], len(raw) // (count or 1) or 1, [raw]
     elif value is None or isinstance(value, bool):
         yield repr(value)
     elif isinstance(value, int):
@@ -315,8 +316,23 @@ def on_so_many_cpus(count):
             pass  # a sandbox may forbid it; variables and the suite tell the number too
 
 
+def loading(times, seconds):
+    """Say now and then that the framework is being imported, and no more after so many times: then it hangs."""
+    loaded = threading.Event()
+
+    def watch():
+        for _ in range(int(times * 2)):
+            if loaded.wait(seconds):
+                return
+            tell(loading=True)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return loaded
+
+
 def main(plan):
     tell(started=True)
+    loaded = loading(*plan["loading"])
     if plan["threads"] is not None and plan["device"] == "cpu":
         on_so_many_cpus(plan["threads"])
     try:
@@ -326,6 +342,7 @@ def main(plan):
         return tell(failed={"kind": kind, "reason": one_line(error)})
     except BaseException as error:
         return tell(failed={"kind": "import-failed", "reason": one_line(error)})
+    loaded.set()
     only = plan["only"]
     wanted = [each for each in probes if only is None or each[0] in only]
     tell(loaded={"version": version, "probes": [each[:2] for each in wanted]})

@@ -306,7 +306,9 @@ def define_math():
     if has(tf.nn, "gelu"):
         probe("tensorflow.math.gelu", "erf")(lambda: tf.nn.gelu(wide()))
         probe("tensorflow.math.gelu_tanh", "tanh and powers")(lambda: tf.nn.gelu(wide(), approximate=True))
-    probe("tensorflow.math.sqrt", "IEEE 754 says all of it: a control")(lambda: tf.sqrt(wide(low=0.0)))
+    probe("tensorflow.math.sqrt", "the instruction, or an approximate one and its Newton steps")(
+        lambda: tf.sqrt(wide(low=0.0))
+    )
     probe("tensorflow.math.rsqrt", "approximate instruction and its Newton steps")(
         lambda: tf.math.rsqrt(wide(low=0.01))
     )

@@ -322,7 +322,11 @@ def define():
         define_training,
         define_loading,
     )
-    for part in on_cpu if DEVICE == "cpu" else (define_gpu_random, define_gpu_operations, define_gpu_networks, define_gpu_training):
+    for part in (
+        on_cpu
+        if DEVICE == "cpu"
+        else (define_gpu_random, define_gpu_operations, define_gpu_networks, define_gpu_training)
+    ):
         part()
 
 
@@ -341,9 +345,7 @@ def define_math():
     probe("torch.math.sqrt", "correctly rounded: a control")(lambda: both(torch.sqrt, 0.0))
     probe("torch.math.rsqrt", "division or Newton steps")(lambda: both(torch.rsqrt, 0.0625))
     probe("torch.math.pow", "vectorised pow, CPU dispatch")(
-        lambda: [
-            torch.pow(wide(dtype, 0.0625), wide(dtype, -3.0, 3.0, salt=1)) for dtype in ("float32", "float64")
-        ]
+        lambda: [torch.pow(wide(dtype, 0.0625), wide(dtype, -3.0, 3.0, salt=1)) for dtype in ("float32", "float64")]
     )
     probe("torch.math.atan2", "vectorised atan2, CPU dispatch")(
         lambda: [torch.atan2(wide(dtype), wide(dtype, salt=1)) for dtype in ("float32", "float64")]
@@ -459,21 +461,27 @@ def define_matrices():
         probe("torch.matrix.matmul_float16", "oneDNN's kernel: AMX, AVX512_FP16 or float32")(
             lambda: x(128, 257, dtype="float16") @ x(257, 96, dtype="float16", salt=1)
         )
-    probe("torch.matrix.batched", "batched BLAS or a loop, threads")(lambda: torch.bmm(x(9, 65, 129), x(9, 129, 33, salt=1)))
+    probe("torch.matrix.batched", "batched BLAS or a loop, threads")(
+        lambda: torch.bmm(x(9, 65, 129), x(9, 129, 33, salt=1))
+    )
     probe("torch.matrix.addmm", "how the sum joins the product")(
         lambda: torch.addmm(x(96, 65, salt=2), x(96, 257), x(257, 65, salt=1), beta=0.3, alpha=0.7)
     )
     probe("torch.matrix.baddbmm", "how the sum joins the products")(
         lambda: torch.baddbmm(x(5, 33, 17, salt=2), x(5, 33, 65), x(5, 65, 17, salt=1), beta=0.3, alpha=0.7)
     )
-    probe("torch.matrix.linear", "BLAS or oneDNN, threads")(lambda: F.linear(x(64, 513), x(257, 513, salt=1), x(257, salt=2)))
+    probe("torch.matrix.linear", "BLAS or oneDNN, threads")(
+        lambda: F.linear(x(64, 513), x(257, 513, salt=1), x(257, salt=2))
+    )
     probe("torch.matrix.einsum", "order of contractions, matmul")(
         lambda: torch.einsum("bij,bjk,kl->bil", x(5, 17, 33), x(5, 33, 21, salt=1), x(21, 13, salt=2))
     )
     probe("torch.matrix.tensordot", "matmul of reshaped axes")(
         lambda: torch.tensordot(x(7, 33, 17), x(17, 33, 9, salt=1), ([1, 2], [1, 0]))
     )
-    probe("torch.matrix.outer", "one product an element: a control")(lambda: torch.ger(thirds(301), thirds(203, salt=1)))
+    probe("torch.matrix.outer", "one product an element: a control")(
+        lambda: torch.ger(thirds(301), thirds(203, salt=1))
+    )
     probe("torch.matrix.int8", "exact: a control")(
         lambda: whole(33, 65, below=200, dtype="int32") @ whole(65, 17, below=200, salt=1, dtype="int32")
     )
@@ -483,9 +491,7 @@ def define_linalg():
     linalg = torch.linalg
     for_lu = lambda dtype="float32": x(65, 65, dtype=dtype) + 4 * torch.eye(65, dtype=getattr(torch, dtype))
     probe("torch.linalg.cholesky", "LAPACK, kernel, threads")(lambda: linalg.cholesky(positive(129)))
-    probe("torch.linalg.cholesky_float64", "LAPACK, kernel, threads")(
-        lambda: linalg.cholesky(positive(129, "float64"))
-    )
+    probe("torch.linalg.cholesky_float64", "LAPACK, kernel, threads")(lambda: linalg.cholesky(positive(129, "float64")))
     probe("torch.linalg.qr", "LAPACK, blocks of reflections")(lambda: linalg.qr(x(129, 65)))
     probe("torch.linalg.svd", "LAPACK, signs of vectors, threads")(lambda: linalg.svd(x(65, 33), full_matrices=False))
     probe("torch.linalg.eigh", "LAPACK, signs of vectors, threads")(lambda: linalg.eigh(positive(65)))
@@ -503,15 +509,20 @@ def define_linalg():
     probe("torch.linalg.norm_2", "singular values")(lambda: linalg.norm(x(65, 33), 2))
     probe("torch.linalg.matrix_exp", "Taylor polynomials, matmul")(lambda: torch.matrix_exp(x(33, 33) / 4))
     probe("torch.linalg.triangular_solve", "BLAS, blocks, threads")(
-        lambda: linalg.solve_triangular(for_lu().tril(), x(65, 9, salt=1), upper=False)
-        if has(linalg, "solve_triangular")
-        else torch.triangular_solve(x(65, 9, salt=1), for_lu().tril(), upper=False)[0]
+        lambda: (
+            linalg.solve_triangular(for_lu().tril(), x(65, 9, salt=1), upper=False)
+            if has(linalg, "solve_triangular")
+            else torch.triangular_solve(x(65, 9, salt=1), for_lu().tril(), upper=False)[0]
+        )
     )
     probe("torch.linalg.matrix_power", "order of products")(lambda: torch.matrix_power(x(33, 33) / 4, 7))
     if has(linalg, "eig"):
         probe("torch.linalg.eig", "LAPACK, order and phase of vectors")(lambda: linalg.eig(x(33, 33, dtype="float64")))
     if has(linalg, "lstsq"):
-        probe("torch.linalg.lstsq", "LAPACK's driver, QR")(lambda: linalg.lstsq(x(129, 33), x(129, 5, salt=1))[0])
+        # gelsy, the default, gives another result with another address of its workspace
+        probe("torch.linalg.lstsq", "LAPACK's gels: QR")(
+            lambda: linalg.lstsq(x(129, 33), x(129, 5, salt=1), driver="gels")[0]
+        )
 
 
 def define_convolutions():
@@ -612,9 +623,7 @@ def define_activations():
     )
     probe("torch.activation.gelu", "vectorised erf, CPU dispatch")(lambda: both(F.gelu))
     if able(lambda: F.gelu(x(8), approximate="tanh")):
-        probe("torch.activation.gelu_tanh", "vectorised tanh, CPU dispatch")(
-            lambda: F.gelu(wide(), approximate="tanh")
-        )
+        probe("torch.activation.gelu_tanh", "vectorised tanh, CPU dispatch")(lambda: F.gelu(wide(), approximate="tanh"))
     probe("torch.activation.silu", "vectorised exp, division")(lambda: both(F.silu))
     probe("torch.activation.elu", "vectorised exp or expm1")(lambda: both(F.elu))
     probe("torch.activation.selu", "vectorised exp or expm1")(lambda: F.selu(wide()))
@@ -701,9 +710,7 @@ def define_recurrent():
     probe("torch.recurrent.lstm_bidirectional", "BLAS or oneDNN, both directions")(
         lambda: filled(nn.LSTM(24, 32, 2, batch_first=True, bidirectional=True))(sequence())
     )
-    probe("torch.recurrent.gru", "BLAS, sigmoid and tanh")(
-        lambda: filled(nn.GRU(24, 32, batch_first=True))(sequence())
-    )
+    probe("torch.recurrent.gru", "BLAS, sigmoid and tanh")(lambda: filled(nn.GRU(24, 32, batch_first=True))(sequence()))
     probe("torch.recurrent.lstm_cell", "BLAS, fused gates")(lambda: filled(nn.LSTMCell(24, 32))(x(9, 24)))
 
 
@@ -714,9 +721,7 @@ def define_embeddings():
     probe("torch.embedding.bag_mean", "vectorised sums of rows, division")(
         lambda: F.embedding_bag(rows(), table(), mode="mean")
     )
-    probe("torch.embedding.max_norm", "order of sums of squares")(
-        lambda: F.embedding(rows(), table(), max_norm=1.0)
-    )
+    probe("torch.embedding.max_norm", "order of sums of squares")(lambda: F.embedding(rows(), table(), max_norm=1.0))
     probe("torch.embedding.gradient", "order of sums over equal rows")(
         lambda: gradient(lambda each: F.embedding(rows(), each), table())
     )
@@ -814,7 +819,9 @@ def define_random():
     probe("torch.random.uniform_few", "generator, path of less than 16 elements")(
         seeded(lambda: [torch.rand(7), torch.rand(7, dtype=torch.float64)])
     )
-    probe("torch.random.uniform", "generator")(seeded(lambda: [torch.rand(1003), torch.rand(1003, dtype=torch.float64)]))
+    probe("torch.random.uniform", "generator")(
+        seeded(lambda: [torch.rand(1003), torch.rand(1003, dtype=torch.float64)])
+    )
     probe("torch.random.normal_few", "generator, path of less than 16 elements")(
         seeded(lambda: [torch.randn(7), torch.randn(7, dtype=torch.float64)])
     )
@@ -1136,9 +1143,7 @@ def define_training():
     if has(torch, "autocast") and able(lambda: torch.autocast("cpu", dtype=torch.bfloat16)):
         probe("torch.autocast.dense", "what becomes bfloat16, its kernels")(
             seeded(
-                lambda: trained(
-                    filled(dense_model()), rows(), labels(), F.cross_entropy, make, autocast=torch.bfloat16
-                )
+                lambda: trained(filled(dense_model()), rows(), labels(), F.cross_entropy, make, autocast=torch.bfloat16)
             )
         )
         probe("torch.autocast.convolution", "what becomes bfloat16, its kernels")(
@@ -1272,7 +1277,10 @@ def define_gpu_operations():
     )
     probe("torch.gpu.math.functions", "CUDA's exp, log, sin, tanh, pow, erf", device="gpu")(
         lambda: [
-            [function(wide(dtype, 0.0625).to(GPU)) for function in (torch.exp, torch.log, torch.sin, torch.tanh, torch.erf)]
+            [
+                function(wide(dtype, 0.0625).to(GPU))
+                for function in (torch.exp, torch.log, torch.sin, torch.tanh, torch.erf)
+            ]
             + [torch.pow(wide(dtype, 0.0625).to(GPU), 1.7)]
             for dtype in ("float32", "float64")
         ]
@@ -1283,7 +1291,9 @@ def define_gpu_operations():
     probe("torch.gpu.reduction.mean_variance", "Welford's steps, order", device="gpu")(
         on_gpu(lambda: [g_thirds(300, 3001).mean(), g_thirds(300, 3001).var(1), g_thirds(300, 3001).std()])
     )
-    probe("torch.gpu.reduction.norm", "order of sums of squares", device="gpu")(on_gpu(lambda: g_thirds(300, 3001).norm()))
+    probe("torch.gpu.reduction.norm", "order of sums of squares", device="gpu")(
+        on_gpu(lambda: g_thirds(300, 3001).norm())
+    )
     probe("torch.gpu.reduction.logsumexp", "exp, log, order of sums", device="gpu")(
         on_gpu(lambda: torch.logsumexp(g_thirds(300, 3001), 1))
     )
@@ -1294,7 +1304,11 @@ def define_gpu_operations():
         lambda: [torch.sort(whole(3, 5003, below=50, device=GPU)), torch.topk(g(3, 5003), 33)]
     )
     probe("torch.gpu.scatter.scatter_add", "sorting before sums, where atomics are avoided", device="gpu")(
-        on_gpu(lambda: torch.zeros(64, device=GPU).scatter_add_(0, whole(2003, below=64, device=GPU), g_thirds(2003, salt=1)))
+        on_gpu(
+            lambda: torch.zeros(64, device=GPU).scatter_add_(
+                0, whole(2003, below=64, device=GPU), g_thirds(2003, salt=1)
+            )
+        )
     )
     probe("torch.gpu.scatter.index_put", "sorting before sums", device="gpu")(
         on_gpu(
@@ -1356,9 +1370,7 @@ def define_gpu_networks():
     )
     probe("torch.gpu.gradient.layer_norm", "blocks of the GPU, order of sums", device="gpu")(
         on_gpu(
-            lambda: gradient(
-                lambda each, weight: F.layer_norm(each, (513,), weight), g_thirds(96, 513), g(513, salt=1)
-            )
+            lambda: gradient(lambda each, weight: F.layer_norm(each, (513,), weight), g_thirds(96, 513), g(513, salt=1))
         )
     )
     probe("torch.gpu.gradient.embedding", "sorting before sums", device="gpu")(
@@ -1372,9 +1384,7 @@ def define_gpu_networks():
         on_gpu(lambda: F.layer_norm(g_thirds(96, 513), (513,), g(513, salt=1), g(513, salt=2)))
     )
     probe("torch.gpu.normalization.batch", "cuDNN's or the own kernel, order of sums", device="gpu")(
-        on_gpu(
-            lambda: F.batch_norm(g_thirds(8, 16, 17, 17), None, None, g(16, salt=1), g(16, salt=2), training=True)
-        )
+        on_gpu(lambda: F.batch_norm(g_thirds(8, 16, 17, 17), None, None, g(16, salt=1), g(16, salt=2), training=True))
     )
     probe("torch.gpu.normalization.group", "order of sums", device="gpu")(
         on_gpu(lambda: F.group_norm(g_thirds(4, 16, 17, 17), 4, g(16, salt=1), g(16, salt=2)))
@@ -1429,16 +1439,12 @@ def define_gpu_training():
     )
     probe("torch.gpu.training.dense_dropout", "the same with Adam and dropout's random numbers", device="gpu")(
         on_gpu(
-            lambda: trained(
-                filled(dense_model(nn.Dropout(0.3)), GPU), g(96, 48), labels(96), F.cross_entropy, adam, 10
-            )
+            lambda: trained(filled(dense_model(nn.Dropout(0.3)), GPU), g(96, 48), labels(96), F.cross_entropy, adam, 10)
         )
     )
     probe("torch.gpu.training.convolution", "everything of 10 steps of a convolutional network", device="gpu")(
         on_gpu(
-            lambda: trained(
-                filled(convolution_model(), GPU), g(16, 3, 16, 16), labels(16), F.cross_entropy, make, 10
-            )
+            lambda: trained(filled(convolution_model(), GPU), g(16, 3, 16, 16), labels(16), F.cross_entropy, make, 10)
         )
     )
     if has(torch, "autocast") and able(lambda: torch.autocast(GPU, dtype=torch.float16)):
@@ -1452,7 +1458,13 @@ def define_gpu_training():
         probe("torch.gpu.autocast.bfloat16", "what becomes bfloat16, tensor cores of Ampere and up", device="gpu")(
             on_gpu(
                 lambda: trained(
-                    filled(convolution_model(), GPU), g(16, 3, 16, 16), labels(16), F.cross_entropy, make, 10, torch.bfloat16
+                    filled(convolution_model(), GPU),
+                    g(16, 3, 16, 16),
+                    labels(16),
+                    F.cross_entropy,
+                    make,
+                    10,
+                    torch.bfloat16,
                 )
             )
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envlock.model.finding import Finding, Rule
-from envlock.model.influence import NUMERICS_RANK
 from envlock.model.number_words import listed
 from envlock.model.numbers import Row
 from envlock.verify.case import Case
@@ -34,7 +33,7 @@ def check(case: Case) -> Iterator[Finding]:
             why=explained(case, part),
             fix=way_back(case, part),
             package=part.package,
-            rank=NUMERICS_RANK,
+            rank=part.rank,
         )
     for part in rows_in(case, "crashed", _in_both):
         yield RULE.finding(
@@ -44,7 +43,7 @@ def check(case: Case) -> Iterator[Finding]:
             why="They did so where the fingerprint was made.",
             package=part.package,
             severity="info",
-            rank=NUMERICS_RANK,
+            rank=part.rank,
         )
     for part in rows_in(case, "crashed", lambda row: not _here_alone(row) and not _in_both(row)):
         yield RULE.finding(
@@ -55,7 +54,7 @@ def check(case: Case) -> Iterator[Finding]:
             fix=case.make_fingerprint,
             package=part.package,
             nature="unknown",
-            rank=NUMERICS_RANK,
+            rank=part.rank,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envlock.model.finding import Finding, Rule
-from envlock.model.influence import NUMERICS_RANK
+from envlock.model.machine import Cpu
 from envlock.model.number_words import listed
 from envlock.verify.case import Case
 from envlock.verify.suite_rows import SuiteRows, explained, passes_agree, rows_in
@@ -18,7 +18,7 @@ RULE = Rule(
     why="The same code gives other results here.",
     policies={"compatible": "warning"},
     impact="results",
-    source="Measured, see data/changes: from TensorFlow 2.5.0 to 2.6.0 3 of 171 probes differ, from 1 to 2 threads 24",
+    source="Measured, see docs/numerics-measured.md: releases of frameworks, threads, settings",
 )
 
 
@@ -34,7 +34,7 @@ def check(case: Case) -> Iterator[Finding]:
             fix=way_back(case, part),
             package=part.package,
             severity=case.severity(RULE),
-            rank=NUMERICS_RANK,
+            rank=part.rank,
         )
 
 
@@ -51,4 +51,19 @@ def _why(case: Case, part: SuiteRows) -> str:
         cause = f"On one thread, without any setting, {agreeing:,} of them agree: those differ by threads or a setting."
     else:
         cause = "They differ on one thread too, without any setting: by a library, the CPU or the GPU."
-    return cause + release
+    return cause + release + (_processors(case) if part.tally.device == "cpu" else "")
+
+
+def _processors(case: Case) -> str:
+    """Say that the fingerprint was made on another CPU, where that is so."""
+    if case.fingerprint is None or case.numerics is None:
+        return ""
+    there, here = (each.conditions.machine.cpu for each in (case.fingerprint.numerics, case.numerics))
+    if (
+        not isinstance(there, Cpu)
+        or not isinstance(here, Cpu)
+        or (there.model, there.level) == (here.model, here.level)
+    ):
+        return ""
+    names = [f"{cpu.model or cpu.vendor} ({cpu.level or cpu.architecture})".strip() for cpu in (there, here)]
+    return f" The fingerprint is of a {names[0]}, this is a {names[1]}."

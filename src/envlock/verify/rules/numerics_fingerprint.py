@@ -10,7 +10,6 @@ from envlock.model.number_words import listed, suite_name
 from envlock.model.numerics import Fingerprint
 from envlock.model.observation import Unknown
 from envlock.verify.case import Case
-from envlock.verify.numbers import pairs
 from envlock.verify.suite_rows import rows_in
 
 RULE = Rule(
@@ -46,6 +45,8 @@ def _parts(case: Case, fingerprint: Fingerprint) -> Iterator[Finding]:
     """Yield a finding for each suite that the fingerprint lacks or has of other probes, and for single answers."""
     if case.numerics is None:
         return
+    from envlock.verify.numbers import pairs
+
     for pair in pairs(fingerprint.numerics, case.numerics):
         name = suite_name(pair.framework, pair.device)
         if pair.expected is None:

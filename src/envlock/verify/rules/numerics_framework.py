@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from envlock.model.finding import Finding, Rule
 from envlock.model.influence import NUMERICS_RANK
 from envlock.model.number_words import PROJECT, suite_name
 from envlock.model.observation import Unknown
 from envlock.verify.case import Case
-from envlock.verify.numbers import Pair, pairs
+
+if TYPE_CHECKING:
+    from envlock.verify.numbers import Pair
 
 RULE = Rule(
     id="numerics-framework",
@@ -33,6 +36,8 @@ def check(case: Case) -> Iterator[Finding]:
         yield RULE.finding("probes", expected="their numbers", found=seen.reason, fix=seen.hint, rank=NUMERICS_RANK)
     if case.fingerprint is None or case.numerics is None:
         return
+    from envlock.verify.numbers import pairs
+
     for pair in pairs(case.fingerprint.numerics, case.numerics):
         if pair.expected is not None and pair.obstacle and not pair.is_of_other_probes:
             yield _finding(case, pair)
@@ -43,7 +48,7 @@ def _finding(case: Case, pair: Pair) -> Finding:
     failed_there = pair.found is not None and pair.expected.loaded != "ok"
     return RULE.finding(
         suite_name(pair.framework, pair.device),
-        expected=f"{pair.framework} {pair.expected.version}".rstrip(),
+        expected=f"{suite_name(pair.framework, pair.device)} {pair.expected.version}".rstrip(),
         found=pair.obstacle,
         fix=case.make_fingerprint if failed_there else case.sync,
         package="" if pair.framework == PROJECT else pair.framework,

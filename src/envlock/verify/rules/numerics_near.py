@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envlock.model.finding import Finding, Rule
-from envlock.model.influence import NUMERICS_RANK
 from envlock.model.number_words import listed
 from envlock.verify.case import Case
 from envlock.verify.suite_rows import explained, rows_in
@@ -34,5 +33,5 @@ def check(case: Case) -> Iterator[Finding]:
             fix=way_back(case, part),
             package=part.package,
             severity=case.severity(RULE),
-            rank=NUMERICS_RANK,
+            rank=part.rank,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envlock.model.finding import Finding, Rule
-from envlock.model.influence import NUMERICS_RANK
 from envlock.model.number_words import PROJECT, listed
 from envlock.model.numbers import Row
 from envlock.verify.case import Case
@@ -34,20 +33,28 @@ def check(case: Case) -> Iterator[Finding]:
             why="As configured they did not repeat where the fingerprint was made; the canonical pass compares them.",
             package=part.package,
             severity="info",
-            rank=NUMERICS_RANK,
+            rank=part.rank,
         )
 
 
 def _finding(case: Case, part: SuiteRows) -> Finding:
-    seeded = "seed every random number in them" if part.tally.framework == PROJECT else "one thread repeats"
+    env = case.lock.env
+    if part.tally.framework == PROJECT:
+        fix = f"Seed every random number that the functions of [env.{env}.probes] draw."
+    else:
+        fix = f"envlock lock {env}   (with threads = 1 in [env.{env}.settings])" if _is_threaded(part) else ""
     return RULE.finding(
         part.title,
         expected="the same numbers twice",
         found=f"{part.share}: {listed(part.rows)}",
-        fix=f"{case.make_fingerprint}   ({seeded})",
+        fix=fix,
         package=part.package,
-        rank=NUMERICS_RANK,
+        rank=part.rank,
     )
+
+
+def _is_threaded(part: SuiteRows) -> bool:
+    return part.tally.which == "configured" and part.tally.device == "cpu"
 
 
 def _is_known(row: Row) -> bool:

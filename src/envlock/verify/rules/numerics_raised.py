@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envlock.model.finding import Finding, Rule
-from envlock.model.influence import NUMERICS_RANK
 from envlock.model.number_words import PROJECT, listed
 from envlock.verify.case import Case
 from envlock.verify.suite_rows import rows_in
@@ -22,15 +21,15 @@ RULE = Rule(
 
 def check(case: Case) -> Iterator[Finding]:
     """Yield a finding for each suite and pass with such probes."""
+    own = (
+        f"The functions of [env.{case.lock.env}.probes] must return arrays, numbers, bytes, or lists and dicts of them."
+    )
     for part in rows_in(case, "raised"):
-        own = part.tally.framework == PROJECT
         yield RULE.finding(
             part.title,
             expected="a result",
             found=f"{part.share} gave none: {listed(part.rows)}",
-            fix=f"{case.make_fingerprint}   (once the functions of [env.{case.lock.env}.probes] return one)"
-            if own
-            else case.sync,
+            fix=own if part.tally.framework == PROJECT else case.sync,
             package=part.package,
-            rank=NUMERICS_RANK,
+            rank=part.rank,
         )

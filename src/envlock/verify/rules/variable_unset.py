@@ -38,7 +38,7 @@ def check(case: Case) -> Iterator[Finding]:
             expected="not set",
             found=value,
             fix=case.unset(name, lockable=True),
-            why=fact_about_setting(name) or factor.what,
+            why=fact_about_setting(name, case.locked) or factor.what,
             severity=_severity(case, factor),
             impact=factor.impact,
             rank=SETTINGS_RANK,

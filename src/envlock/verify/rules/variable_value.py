@@ -64,7 +64,8 @@ def check(case: Case) -> Iterator[Finding]:
             expected=_value(value),
             found="not in a report" if unseen else _value(found[name]) if name in found else "not set",
             fix=case.start,
-            why=fact_about_setting(name) or (factor.what if factor else "The lock sets it for programs to read."),
+            why=fact_about_setting(name, case.locked)
+            or (factor.what if factor else "The lock sets it for programs to read."),
             nature="unknown" if unseen else None,
             severity="info" if unseen else case.setting_severity(RULE),
             impact=factor.impact if factor else "compat",
