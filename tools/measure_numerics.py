@@ -34,6 +34,7 @@ from envlock.observe.numerics import Source, run_suite, sources_for
 from envlock.verify.numbers import compare
 
 ROOT = Path(__file__).resolve().parent.parent
+NOT_KEPT = "not measured yet"
 NEAR = 4
 """ULPs up to which results count as near, as verify does by default."""
 DIFFERING = ("diverged", "near", "crashed", "raised", "noisy")
@@ -98,6 +99,8 @@ def main() -> int:
         if arguments.only and not any(word in (pair.framework, *_environments(pair)) for word in arguments.only):
             continue
         result = runs.compare(pair)
+        if result.problem == NOT_KEPT:
+            continue
         results.append(result)
         sys.stderr.write(f"{result.framework}: {result.before} → {result.after}: {_outcome(result)}\n")
     if arguments.page:
@@ -151,7 +154,7 @@ class Runs:
         except subprocess.CalledProcessError:
             return replace(result, problem="uv could not make the environment")
         if both is None:
-            return replace(result, problem="not measured")
+            return replace(result, problem=NOT_KEPT)
         before, after = both
         result = replace(
             result,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from envlock.adapters.probing import PythonProbing
+from envlock.errors import UnverifiableError
 from envlock.formats.cpuinfo import cpu_of
 from envlock.model.machine import Accelerators, Machine
 from envlock.model.numerics import Conditions, Device, Explanation, Numerics, Pass, ProbeEnd
@@ -130,7 +131,7 @@ def test_a_setting_that_kills_a_probe() -> None:
 
 
 def test_a_setting_that_would_kill_a_probe_here() -> None:
-    """Where the fingerprint's setting crashes this machine, that is no explanation."""
+    """Where the fingerprint's setting crashes this machine, it is named because nothing else is left, not as tested."""
     place = Counted()
     found = numerics(place, {})
     expected = numerics(place, {"OPENBLAS_CORETYPE": "Zen"})
@@ -144,7 +145,7 @@ def test_a_setting_that_would_kill_a_probe_here() -> None:
     expected = Numerics(conditions=conditions, suites=expected.suites)
     rows = compare(expected, found, 4)
     explanations = explain(rows, expected, found, place=place, sources=(source(),), passes=settings({}))
-    assert [(each.factor, each.tested) for each in explanations] == [("unexplained", False)]
+    assert [(each.factor, each.tested) for each in explanations] == [("OPENBLAS_CORETYPE", False)]
 
 
 @pytest.mark.parametrize("what", ["source", "digest", "framework"])
@@ -159,3 +160,16 @@ def test_what_cannot_be_compared_is_not_run(what: str) -> None:
     place.runs = 0
     assert explain(rows, expected, found, place=place, sources=sources, passes=settings({})) == ()
     assert place.runs == 0
+
+
+def test_a_place_that_is_gone_explains_less() -> None:
+    """Where no process starts any more, the verdict stands, and nothing is said to have been tried."""
+
+    class Gone:
+        def run(self, *_: object, **__: object) -> ProbeEnd:
+            raise UnverifiableError("interpreter-failed", "The container has ended.")
+
+    place = Counted()
+    expected, found = numerics(place, {"OMP_NUM_THREADS": "1"}), numerics(place, {})
+    rows = compare(expected, found, 4)
+    assert explain(rows, expected, found, place=Gone(), sources=(source(),), passes=settings({})) == ()

@@ -300,12 +300,23 @@ def test_noise_is_no_factor() -> None:
 
 @pytest.mark.parametrize("becomes", ["crashed", "noisy", "raised"])
 def test_an_experiment_that_fails_explains_nothing(becomes: str) -> None:
-    """A crash under the kernels of another CPU, or a probe that turns noisy, is no agreement."""
+    """A crash under the kernels of another CPU, or a probe that turns noisy, is no agreement and rules nothing out."""
     causes = found_differences(conditions(variables={"OPENBLAS_CORETYPE": "SkylakeX"}), conditions())
     explanations, _ = explained(
         causes, lambda variables, _: {"a": becomes if variables else "here"}, {"a": "there"}, which="configured"
     )
+    assert [(each.factor, each.tested) for each in explanations] == [("OPENBLAS_CORETYPE", False)]
+
+
+def test_an_experiment_in_vain_rules_its_factor_out() -> None:
+    """A setting that is put back and changes nothing is not named."""
+    causes = found_differences(conditions(variables={"OPENBLAS_CORETYPE": "Zen"}), conditions())
+    explanations, _ = explained(causes, lambda *_: {"a": "here"}, {"a": "there"})
     assert [(each.factor, each.tested) for each in explanations] == [("unexplained", False)]
+    assert explanations[0].text == (
+        "1 probe of numpy remains unexplained: it makes no difference to put back OPENBLAS_CORETYPE, and nothing else "
+        "differs."
+    )
 
 
 def test_a_crash_is_explained_like_any_other_difference() -> None:

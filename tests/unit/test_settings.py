@@ -85,7 +85,7 @@ def test_another_value_is_drift_where_it_is_judged() -> None:
         "error variable-value TF_ENABLE_ONEDNN_OPTS: 0 → 1",
     ]
     assert [row.impact for row in findings] == ["compat", "results", "results"]
-    assert "33 of 171" in findings[2].why
+    assert "oneDNN" in findings[2].why
     assert findings[0].fix == "envlock run demo -- …"
     softer = lock(settings=SETTINGS, policy="compatible")
     assert {row.severity for row in found(softer, here, on=machine())} == {"warning"}
@@ -164,7 +164,7 @@ def test_a_variable_that_is_not_locked_is_drift_for_its_readers(package: Package
         "error variable-unset MKL_CBWR: not set → COMPATIBLE",
         "error variable-unset OPENBLAS_CORETYPE: not set → Prescott",
     ]
-    assert "Prescott" in findings[1].why
+    assert "matmul" in findings[1].why
     assert findings[1].fix == "unset OPENBLAS_CORETYPE   (or lock it: [env.demo.settings] env)"
     assert [row.severity for row in found(numpy, here, "shell")] == ["warning", "warning"]
     assert rows(found(lock("tensorflow", package=package), here, "shell")) == [

@@ -9,7 +9,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from envlock.adapters import attached
 from envlock.adapters.container_host import machine_told
@@ -37,6 +38,9 @@ _OUTPUT = 32 << 20
 _TAIL = 4096
 _SOON = 30.0
 """Seconds that a script may take that only tells what it sees."""
+_ATTEMPTS = 20
+_PAUSE = 0.2
+"""How often, and after how many seconds each, a container is removed that cannot be yet."""
 _NO_PROGRAM = ("executable file not found", "no such file or directory")
 """What Engines say of an image without the program that is to be started, in lower case."""
 
@@ -122,9 +126,9 @@ class ContainerProbing:
     def _run(self, container: Container, script: bytes, told: Callable[[bytes], None], patience: float) -> ProbeEnd:
         api = self._engine.api
         gpus = hands_gpus_on(self._engine, container)
+        # Containers come and go in a thread of their own, where no Ctrl-C comes between one and its ID, or its end.
         pool = ThreadPoolExecutor(1)
-        made = pool.submit(create, api, container, None, gpus)  # where Ctrl-C cannot come between it and its ID
-        pool.shutdown(wait=False)
+        made = pool.submit(create, api, container, None, gpus)
         try:
             identity = made.result()
             if gpus:
@@ -143,10 +147,9 @@ class ContainerProbing:
                 attached.close(stream)
         finally:
             # It removes itself when it ends; this ends one that hangs, or that nobody waits for any more.
-            try:
-                api.remove_container(made.result(), v=True, force=True)
-            except Exception as e:
-                open("/tmp/h7/rm.log","a").write(repr(e)+"\n")
+            gone = pool.submit(_remove, api, made)
+            pool.shutdown(wait=False)
+            gone.result()
 
 
 class _Output:
@@ -192,6 +195,24 @@ class _Output:
         """The last line of stderr."""
         lines = self._tail.decode("utf-8", "replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _remove(api: Any, made: Future[str]) -> None:
+    """Remove a container, in whatever state it is: one that just starts cannot be ended yet, the Engine then says."""
+    import docker
+
+    if made.exception() is not None:
+        return
+    identity = made.result()
+    for _ in range(_ATTEMPTS):
+        try:
+            api.remove_container(identity, v=True, force=True)
+        except docker.errors.NotFound:
+            return
+        except (docker.errors.DockerException, OSError):
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _send(connection: socket.socket, script: bytes) -> None:

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-Reach = Literal["many", "some", "few"]
-"""How much of what people compute with a package a change touches."""
+Reach = Literal["all", "many", "some", "few"]
+"""How much of what people compute with a package a change touches; `all` is more than the last bits of most of it."""
 REACHES: tuple[Reach, ...] = get_args(Reach)
 
 

@@ -63,7 +63,11 @@ def _suite(source: Source, results: Mapping[Pass, PassResult]) -> Suite:
             Probe(
                 name=name,
                 sensitive=sensitive,
-                answers={which: _answer(result, name) for which, result in results.items()},
+                answers={
+                    which: _answer(result, name)
+                    for which, result in results.items()
+                    if result.loaded != "ok" or name in result.probes  # a suite may define some for one pass only
+                },
             )
             for name, sensitive in probes.items()
         ),

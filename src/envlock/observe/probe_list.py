@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
@@ -36,9 +36,9 @@ def listed_probes() -> tuple[Listed, ...]:
 
 
 def _named(tree: ast.AST, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, line) wherever both stand beside each other: in calls of `probe`, and in tables of such calls."""
-    for node in sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", 0)):
-        parts: Sequence[ast.expr] = node.args if isinstance(node, ast.Call) else getattr(node, "elts", ())
-        texts = [part.value for part in parts[:2] if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-        if len(texts) == 2 and texts[0].startswith(prefix):
-            yield texts[0], texts[1]
+    """Yield (name, line) of each definition: a call, of ``probe`` or of what calls it, with both as literals."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
+        match call.args:
+            case [ast.Constant(value=str(name)), ast.Constant(value=str(line)), *_] if name.startswith(prefix):
+                yield name, line

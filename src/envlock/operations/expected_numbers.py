@@ -75,20 +75,17 @@ def class_for(lock: Lock, machine: Machine, asked: str = "") -> str:
 
 
 def hardware_name(lock: Lock, machine: Machine) -> str:
-    """Return a name for what decides numbers on a machine: the level of its CPU, and accelerators if the lock has any.
+    """Return a name for what decides numbers on a machine: the level of its CPU, and the accelerator if the lock has any.
 
     Such as `x86-64-v4` or `x86-64-v3-a100-sxm4-40gb`. It says nothing of whose machine it is.
     """
     cpu, accelerators = machine.cpu, machine.accelerators
     parts = [(cpu.level or product_slug(cpu.architecture)) if isinstance(cpu, Cpu) else "unknown-cpu"]
     parts += [system] if (system := _SYSTEMS.get(machine.system, product_slug(machine.system))) else []
-    if wants_gpus(lock) and isinstance(accelerators, Accelerators):
-        slugs = [product_slug(device.name) for device in accelerators.devices]
-        slugs = [
-            f"{slug}-mig-{device.mig_profile}" if device.mig_profile and device.mig_profile not in slug else slug
-            for slug, device in zip(slugs, accelerators.devices, strict=True)
-        ]
-        parts += dict.fromkeys(slugs)
+    if wants_gpus(lock) and isinstance(accelerators, Accelerators) and accelerators.devices:
+        first = accelerators.devices[0]  # the one that probes run on
+        slug = product_slug(first.name)
+        parts += [slug] if first.mig_profile in slug else [slug, "mig", first.mig_profile]
     return "-".join(parts)
 
 

@@ -100,6 +100,6 @@ def _driven(
         there = changed(settings, experiment.variables, experiment.threads)
         try:
             answers = run_pass(place, source, which, there, only=probes, patience=patience).answers
-        except UnverifiableError:  # the verdict stands, it is only less well explained
-            answers = {}
+        except UnverifiableError:  # the verdict stands, it is only not explained
+            return ()
         task.advance()

@@ -152,5 +152,6 @@ def _replaced(before: bytes, fingerprint: Fingerprint, path: Path) -> str:
     differing = {row.probe for row in compare(old.numerics, fingerprint.numerics, 0) if row.state != "equal"}
     whose = "" if old.lock == fingerprint.lock else " of another lock"
     if not differing:
-        return f"in place of one{whose} with the same numbers"
-    return f"in place of one{whose}, {len(differing):,} probes of which had other numbers"
+        return f"in place of one{whose}, same numbers"
+    count = f"{len(differing):,} probe{'s' * (len(differing) != 1)}"
+    return f"in place of one{whose}, {count} of which had other numbers"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from envlock.model.numerics import Answer, Experiment, Explanation, Pass
 from envlock.verify.numeric_difference import DISPATCH, LIBRARY, Difference
 
@@ -29,7 +31,8 @@ def inquire(
 
     Probes are first run again as they were, so that noise is taken for no factor; then with one factor at a time as
     it was where the fingerprint was made; then with all of these. What is left is the work of a factor that cannot be
-    changed. A probe that crashes, hangs or gives something else again in an experiment is not explained by it.
+    changed. A probe that crashes, hangs or is noisy in an experiment is not explained by it, nor is the factor ruled
+    out.
 
     Args:
         framework: of the suite, for the sentences.
@@ -52,12 +55,17 @@ def inquire(
     again = yield _UNCHANGED, frozenset(left)
     noisy = {name for name in left if name in again and not _same(again[name], found[name])}
     keep(NOISE, "", "", noisy, "[give] something else again when nothing is changed: it is noise, and no factor.")
+    settled: list[Difference] = []
     for difference in differences:
         agreeing: set[str] = set()
+        answered: set[str] = set()
         for experiment in difference.experiments:
             if left - agreeing:
                 answers = yield experiment, frozenset(left - agreeing)
+                answered |= {name for name, answer in answers.items() if answer.status == "ok"}
                 agreeing |= {name for name in left if _same(answers.get(name), expected[name])}
+        # Where a probe crashed in all of them, they ruled nothing out: it is as if there were none.
+        settled.append(difference if left <= answered else replace(difference, experiments=()))
         keep(difference.factor, difference.expected, difference.found, agreeing, _tested(difference))
     several = [each for each in differences if each.experiments]
     for experiment in _together(several):
@@ -65,12 +73,12 @@ def inquire(
             answers = yield experiment, frozenset(left)
             agreeing = {name for name in left if _same(answers.get(name), expected[name])}
             keep(experiment.factor, experiment.expected, experiment.found, agreeing, _all_tested(several))
-    named, others = _suspects(differences)
+    named, others = _suspects(settled)
     if named:
         texts = ("; ".join(each.expected for each in named), "; ".join(each.found for each in named))
         factor = " or ".join(each.name for each in named)
-        keep(factor, *texts, left, _eliminated(which, named, others, differences), tested=False)
-    keep(UNEXPLAINED, "", "", left, _unexplained(which, differences), tested=False)
+        keep(factor, *texts, left, _eliminated(which, named, others, settled), tested=False)
+    keep(UNEXPLAINED, "", "", left, _unexplained(which, settled), tested=False)
     return tuple(explained)
 
 

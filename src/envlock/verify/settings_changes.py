@@ -11,7 +11,7 @@ from envlock.model.influence import SETTINGS_RANK
 from envlock.model.lock import Lock
 from envlock.verify.known import fact_about_setting
 
-_THREADS = "Sums are taken in another order: matrix products, gradients and all training change in the last bits."
+THREADS = "Sums are taken in another order: matrix products, gradients and all training change in the last bits."
 
 
 def settings_changes(old: Lock, new: Lock) -> Iterator[Change]:
@@ -19,7 +19,7 @@ def settings_changes(old: Lock, new: Lock) -> Iterator[Change]:
     packages = names_of(old, new)
     if old.settings.threads != new.settings.threads:
         one, other = (str(each.settings.threads or "as many as there are CPUs") for each in (old, new))
-        why = fact_about_setting("threads", packages) or _THREADS
+        why = fact_about_setting("threads", packages) or THREADS
         yield change_of("settings", "threads", one, other, why, "results", SETTINGS_RANK, "changed")
     yield from variable_changes("settings", old.settings.env, new.settings.env, packages)
 

@@ -12,6 +12,7 @@ from envlock.model.finding import Impact
 from envlock.model.influence import ACCELERATOR_RANK, CPU_RANK, PYTHON_RANK, SETTINGS_RANK, influence_of
 from envlock.verify.case import UNLOCKED_TOOLS
 from envlock.verify.known import fact_about_setting
+from envlock.verify.settings_changes import THREADS
 
 _CODE_RANK, _DATA_RANK, _LAST_RANK = -20, -10, 90
 
@@ -103,7 +104,7 @@ def _python(values: Sequence[str]) -> Standing:
 
 def _setting(name: str, packages: Collection[str]) -> Standing:
     if name == "threads":
-        return Standing(impact="results", rank=SETTINGS_RANK, why=fact_about_setting(name, packages))
+        return Standing(impact="results", rank=SETTINGS_RANK, why=fact_about_setting(name, packages) or THREADS)
     factor = factor_of(name)
     if factor is None:
         return Standing(impact="compat", rank=SETTINGS_RANK, why="Programs may read it.")

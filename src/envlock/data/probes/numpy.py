@@ -18,6 +18,7 @@ def load(threads, canonical, device):
         for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_NUM_THREADS"):
             os.environ[name] = str(threads)
     import numpy
+    import numpy.fft, numpy.linalg, numpy.polynomial, numpy.random  # which versions from 2.0 on import when first used
 
     np = numpy
     np.seterr(all="ignore")

@@ -63,7 +63,7 @@ def plain(value):
     return kind.str, found.shape, found.astype(kind).tobytes()
 
 
-# --- inputs: integer arithmetic, exact in every type
+# --- inputs: integer arithmetic, and what IEEE 754 decides
 
 
 @functools.lru_cache(maxsize=16)  # a probe is called twice
@@ -152,7 +152,7 @@ def gradient(function, *inputs):
     return tape.gradient(total, inputs)
 
 
-def random_layer(name):
+def preprocessing(name):
     """Return a layer's class, for older versions from where preprocessing layers were then; None if there is none."""
     older = getattr(getattr(keras.layers, "experimental", None), "preprocessing", None)
     return getattr(keras.layers, name, None) or getattr(older, name, None)
@@ -207,6 +207,11 @@ def cross_entropy(labels, found):
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=found))
 
 
+def log_likelihood(labels, found):
+    """Return the same by operations that are deterministic on GPUs, which TensorFlow's own is not in all versions."""
+    return -tf.reduce_mean(tf.reduce_sum(tf.one_hot(labels, 10) * tf.nn.log_softmax(tf.cast(found, tf.float32)), 1))
+
+
 def dense_model(*extra):
     layers = keras.layers
     return keras.Sequential([layers.Dense(64, activation="tanh")] + list(extra) + [layers.Dense(10)])
@@ -221,8 +226,8 @@ def convolution_model():
 
 def augmented():
     """Return a weighed CNN behind layers that flip its images and change their contrast."""
-    flip = random_layer("RandomFlip")("horizontal", seed=SEED)
-    contrast = random_layer("RandomContrast")(0.3, seed=SEED)
+    flip = preprocessing("RandomFlip")("horizontal", seed=SEED)
+    contrast = preprocessing("RandomContrast")(0.3, seed=SEED)
     return keras.Sequential([flip, contrast, weigh(convolution_model(), 1, 14, 14, 3)])
 
 
@@ -231,14 +236,19 @@ def recurrent_model():
 
 
 def compiled(function):
-    """Return a function compiled by XLA; None where TensorFlow was built without it."""
-    for argument in ("jit_compile", "experimental_compile"):
-        try:
-            made = tf.function(function, **{argument: True})
-        except TypeError:
-            continue
-        return made
-    return None
+    """Return a function that XLA compiles."""
+    try:
+        return tf.function(function, jit_compile=True)
+    except TypeError:  # 2.4
+        return tf.function(function, experimental_compile=True)
+
+
+def has_xla():
+    """Whether this TensorFlow was built with XLA."""
+    try:
+        return float(compiled(lambda a: a + 1.0)(tf.constant(1.0))) == 2.0
+    except Exception:
+        return False
 
 
 def has(place, *names):
@@ -497,7 +507,7 @@ def define_matrices():
     probe("tensorflow.matrix.gram", "products of a matrix with itself")(
         lambda: tf.matmul(x(128, 1000), x(128, 1000), transpose_b=True)
     )
-    if compiled(lambda: 0) is not None:
+    if has_xla():
         probe("tensorflow.matrix.xla_matmul", "XLA's code for this CPU, threads")(
             lambda: compiled(lambda a, b: tf.tanh(a @ b) * 0.5)(x(128, 160), x(160, 96, salt=1))
         )
@@ -665,7 +675,7 @@ def define_networks():
     probe("tensorflow.network.scaled_attention", "matmul, softmax, order of sums")(
         lambda: tf.nn.softmax(x(2, 4, 40, 32) @ tf.linalg.matrix_transpose(x(2, 4, 40, 32, salt=1)) / 32.0**0.5)
     )
-    if hasattr(layers, "Normalization") or hasattr(tf.keras.layers, "experimental"):
+    if preprocessing("Normalization"):
         probe("tensorflow.network.normalization_layer", "mean and variance of the data, their dtype")(
             normalization_layer
         )
@@ -679,7 +689,7 @@ def multi_head_attention():
 
 
 def normalization_layer():
-    layer = random_layer("Normalization")()
+    layer = preprocessing("Normalization")()
     layer.adapt(x(200, 8, low=-1.0, high=5.0).numpy())
     return layer(x(50, 8))
 
@@ -1074,45 +1084,45 @@ def define_random_layers():
     probe("tensorflow.random_layer.alpha_dropout", "how the layer draws what it drops")(
         run(lambda: layers.AlphaDropout(0.3), 99, 101)
     )
-    if random_layer("RandomFlip"):
+    if preprocessing("RandomFlip"):
         probe("tensorflow.random_layer.random_flip", "stateful numbers in 2.5, stateless ones from 2.6 on")(
-            run(lambda: random_layer("RandomFlip")("horizontal_and_vertical", seed=SEED), 16, 5, 4, 3)
+            run(lambda: preprocessing("RandomFlip")("horizontal_and_vertical", seed=SEED), 16, 5, 4, 3)
         )
-    if random_layer("RandomRotation"):
+    if preprocessing("RandomRotation"):
         probe("tensorflow.random_layer.random_rotation", "random numbers, sin and cos, interpolation")(
-            run(lambda: random_layer("RandomRotation")(0.3, seed=SEED), *picture)
+            run(lambda: preprocessing("RandomRotation")(0.3, seed=SEED), *picture)
         )
-    if random_layer("RandomZoom"):
+    if preprocessing("RandomZoom"):
         probe("tensorflow.random_layer.random_zoom", "random numbers, interpolation")(
-            run(lambda: random_layer("RandomZoom")(0.3, seed=SEED), *picture)
+            run(lambda: preprocessing("RandomZoom")(0.3, seed=SEED), *picture)
         )
-    if random_layer("RandomTranslation"):
+    if preprocessing("RandomTranslation"):
         probe("tensorflow.random_layer.random_translation", "random numbers, interpolation")(
-            run(lambda: random_layer("RandomTranslation")(0.3, 0.3, seed=SEED), *picture)
+            run(lambda: preprocessing("RandomTranslation")(0.3, 0.3, seed=SEED), *picture)
         )
-    if random_layer("RandomCrop"):
+    if preprocessing("RandomCrop"):
         probe("tensorflow.random_layer.random_crop", "stateful numbers, later stateless ones")(
-            run(lambda: random_layer("RandomCrop")(9, 9, seed=SEED), *picture)
+            run(lambda: preprocessing("RandomCrop")(9, 9, seed=SEED), *picture)
         )
-    if random_layer("RandomContrast"):
+    if preprocessing("RandomContrast"):
         probe("tensorflow.random_layer.random_contrast", "stateful numbers in 2.5, stateless ones from 2.6 on")(
-            run(lambda: random_layer("RandomContrast")(0.5, seed=SEED), *picture)
+            run(lambda: preprocessing("RandomContrast")(0.5, seed=SEED), *picture)
         )
-    if random_layer("RandomBrightness"):
+    if preprocessing("RandomBrightness"):
         probe("tensorflow.random_layer.random_brightness", "random numbers")(
-            run(lambda: random_layer("RandomBrightness")(0.5, value_range=(0.0, 1.0), seed=SEED), *picture)
+            run(lambda: preprocessing("RandomBrightness")(0.5, value_range=(0.0, 1.0), seed=SEED), *picture)
         )
-    if random_layer("RandomHeight"):
+    if preprocessing("RandomHeight"):
         probe("tensorflow.random_layer.random_height", "random numbers, interpolation")(
-            run(lambda: random_layer("RandomHeight")(0.3, seed=SEED), *picture)
+            run(lambda: preprocessing("RandomHeight")(0.3, seed=SEED), *picture)
         )
-    if random_layer("RandomWidth"):
+    if preprocessing("RandomWidth"):
         probe("tensorflow.random_layer.random_width", "random numbers, interpolation")(
-            run(lambda: random_layer("RandomWidth")(0.3, seed=SEED), *picture)
+            run(lambda: preprocessing("RandomWidth")(0.3, seed=SEED), *picture)
         )
-    if random_layer("Resizing"):
+    if preprocessing("Resizing"):
         probe("tensorflow.random_layer.resizing", "interpolation: no random numbers")(
-            lambda: random_layer("Resizing")(11, 13)(images())
+            lambda: preprocessing("Resizing")(11, 13)(images())
         )
 
 
@@ -1304,7 +1314,7 @@ def define_training():
             )
         )
     )
-    if random_layer("RandomFlip") and random_layer("RandomContrast"):
+    if preprocessing("RandomFlip") and preprocessing("RandomContrast"):
         probe("tensorflow.training.fit_augmented", "random flips and contrasts before a CNN, 20 steps of model.fit")(
             seeded(lambda: fitted(augmented(), picture(128), labels(128), crossed(), rates.SGD(0.05), **without_xla()))
         )
@@ -1397,10 +1407,6 @@ def define_gpu_operations():
     probe("tensorflow.gpu.matrix.einsum", "TF32, how a product is brought to cuBLAS", device="gpu")(
         on_gpu(lambda: tf.einsum("bhqd,bhkd->bhqk", x(4, 8, 128, 64), x(4, 8, 128, 64, salt=1)))
     )
-    if compiled(lambda: 0) is not None:
-        probe("tensorflow.gpu.matrix.xla", "XLA's kernels for this GPU and what it tries out", device="gpu")(
-            on_gpu(lambda: compiled(lambda a, b: tf.reduce_sum(tf.tanh(a @ b), 1))(big(512), big(512, salt=1)))
-        )
     probe("tensorflow.gpu.linalg.cholesky", "cuSOLVER", device="gpu")(on_gpu(lambda: tf.linalg.cholesky(positive(512))))
     probe("tensorflow.gpu.linalg.solve", "cuSOLVER, pivots", device="gpu")(
         on_gpu(lambda: tf.linalg.solve(positive(512), x(512, 9, salt=1)))
@@ -1447,18 +1453,6 @@ def define_gpu_operations():
 def define_gpu_networks():
     layers = keras.layers
     image, filters = lambda: x(16, 56, 56, 64), lambda *shape: x(*shape, salt=1)
-    probe("tensorflow.gpu.convolution.conv2d", "TF32, cuDNN and the algorithm that it chooses", device="gpu")(
-        on_gpu(lambda: tf.nn.conv2d(image(), filters(3, 3, 64, 64), 1, "SAME"))
-    )
-    probe("tensorflow.gpu.convolution.conv2d_stride", "TF32, cuDNN and the algorithm that it chooses", device="gpu")(
-        on_gpu(lambda: tf.nn.conv2d(x(16, 64, 64, 3), filters(7, 7, 3, 64), 2, "SAME"))
-    )
-    probe("tensorflow.gpu.convolution.conv2d_float16", "tensor cores, cuDNN's algorithm", device="gpu")(
-        on_gpu(lambda: tf.nn.conv2d(x(8, 28, 28, 64, dtype="float16"), x(3, 3, 64, 64, dtype="float16"), 1, "SAME"))
-    )
-    probe("tensorflow.gpu.convolution.conv3d", "TF32, cuDNN and the algorithm that it chooses", device="gpu")(
-        on_gpu(lambda: tf.nn.conv3d(x(2, 16, 28, 28, 8), filters(3, 3, 3, 8, 16), [1] * 5, "SAME"))
-    )
     probe("tensorflow.gpu.convolution.depthwise", "TensorFlow's own kernel or cuDNN's", device="gpu")(
         on_gpu(lambda: tf.nn.depthwise_conv2d(image(), filters(3, 3, 64, 1), [1] * 4, "SAME"))
     )
@@ -1490,6 +1484,8 @@ def define_gpu_networks():
 
 def define_gpu_training():
     labels = lambda: whole(64, below=10, salt=8)
+    image, filters = lambda: x(16, 56, 56, 64), lambda *shape: x(*shape, salt=1)
+    square = lambda salt=0: x(512, 512, salt=salt)
     rates = keras.optimizers
     half = lambda: keras.mixed_precision.Policy("mixed_float16")
     probe("tensorflow.gpu.gradient.matmul", "TF32, cuBLAS", device="gpu")(
@@ -1501,8 +1497,28 @@ def define_gpu_training():
     probe("tensorflow.gpu.optimizer.adam", "fused multiply-add, powers of beta", device="gpu")(
         on_gpu(lambda: steps(rates.Adam(0.01), [x(100003)], [x(100003, salt=1)]))
     )
+    if not CANONICAL:
+        return  # unless told, what follows adds in any order, or takes the algorithm that was fastest: no two runs agree
+    probe("tensorflow.gpu.convolution.conv2d", "TF32, cuDNN and the algorithm that it chooses", device="gpu")(
+        on_gpu(lambda: tf.nn.conv2d(image(), filters(3, 3, 64, 64), 1, "SAME"))
+    )
+    probe("tensorflow.gpu.convolution.conv2d_stride", "TF32, cuDNN and the algorithm that it chooses", device="gpu")(
+        on_gpu(lambda: tf.nn.conv2d(x(16, 64, 64, 3), filters(7, 7, 3, 64), 2, "SAME"))
+    )
+    probe("tensorflow.gpu.convolution.conv2d_float16", "tensor cores, cuDNN's algorithm", device="gpu")(
+        on_gpu(lambda: tf.nn.conv2d(x(8, 28, 28, 64, dtype="float16"), x(3, 3, 64, 64, dtype="float16"), 1, "SAME"))
+    )
+    probe("tensorflow.gpu.convolution.conv3d", "TF32, cuDNN and the algorithm that it chooses", device="gpu")(
+        on_gpu(lambda: tf.nn.conv3d(x(2, 16, 28, 28, 8), filters(3, 3, 3, 8, 16), [1] * 5, "SAME"))
+    )
+    if has_xla():
+        probe("tensorflow.gpu.matrix.xla", "XLA's kernels for this GPU and what it tries out", device="gpu")(
+            on_gpu(lambda: compiled(lambda a, b: tf.reduce_sum(tf.tanh(a @ b), 1))(square(), square(1)))
+        )
     probe("tensorflow.gpu.training.mlp", "TF32, cuBLAS, 10 steps of a loop", device="gpu")(
-        on_gpu(lambda: trained(weigh(dense_model(), 1, 300), x(64, 300), labels(), cross_entropy, rates.Adam(0.01), 10))
+        on_gpu(
+            lambda: trained(weigh(dense_model(), 1, 300), x(64, 300), labels(), log_likelihood, rates.Adam(0.01), 10)
+        )
     )
     probe("tensorflow.gpu.training.mixed_precision", "tensor cores, 10 steps of a loop", device="gpu")(
         on_gpu(
@@ -1510,14 +1526,12 @@ def define_gpu_training():
                 weigh(keras.Sequential([keras.layers.Dense(64, dtype=half()), keras.layers.Dense(10)]), 1, 300),
                 x(64, 300),
                 labels(),
-                cross_entropy,
+                log_likelihood,
                 rates.SGD(0.05),
                 10,
             )
         )
     )
-    if not CANONICAL:
-        return  # what follows adds with atomics unless algorithms are deterministic: no two runs agree
     probe("tensorflow.gpu.gradient.conv2d", "TF32, cuDNN's deterministic algorithms", device="gpu")(
         on_gpu(lambda: gradient(lambda a, b: tf.nn.conv2d(a, b, 1, "SAME"), x(8, 28, 28, 32), x(3, 3, 32, 32, salt=1)))
     )
@@ -1534,14 +1548,19 @@ def define_gpu_training():
     probe("tensorflow.gpu.training.cnn", "TF32, cuDNN's deterministic algorithms, 10 steps of a loop", device="gpu")(
         on_gpu(
             lambda: trained(
-                weigh(convolution_model(), 1, 28, 28, 3), x(64, 28, 28, 3), labels(), cross_entropy, rates.SGD(0.05), 10
+                weigh(convolution_model(), 1, 28, 28, 3),
+                x(64, 28, 28, 3),
+                labels(),
+                log_likelihood,
+                rates.SGD(0.05),
+                10,
             )
         )
     )
     probe("tensorflow.gpu.training.lstm", "cuDNN's recurrence backwards, 10 steps of a loop", device="gpu")(
         on_gpu(
             lambda: trained(
-                weigh(recurrent_model(), 1, 12, 16), x(64, 12, 16), labels(), cross_entropy, rates.RMSprop(0.01), 10
+                weigh(recurrent_model(), 1, 12, 16), x(64, 12, 16), labels(), log_likelihood, rates.RMSprop(0.01), 10
             )
         )
     )
