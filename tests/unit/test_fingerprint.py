@@ -50,12 +50,14 @@ def kept(folder: Path, name: str, lock: str = "ab" * 32) -> Fingerprint:
     return made
 
 
-def stage(place: PythonProbing | None = None, machine: Machine = MACHINE, **environ: str) -> Stage:
+def stage(
+    place: PythonProbing | None = None, machine: Machine = MACHINE, environ: Mapping[str, str] | None = None
+) -> Stage:
     interpreter = Interpreter(implementation="cpython", version="3.11.9", system="linux", machine="x86_64")
     layout = Layout(prefix="/v", sites=(), scripts="/v/bin", data="/v")
     return Stage(
         place=place or PythonProbing(Path(sys.executable)),
-        environ=environ,
+        environ=environ or {},
         environment=Environment(interpreter=interpreter, layout=layout, distributions=(), files={}),
         machine=machine,
     )
@@ -169,7 +171,7 @@ def test_gpu_probes_are_for_machines_and_locks_with_gpus(tmp_path: Path) -> None
     known = numerics(Suite(framework="torch", device="gpu", loaded="ok", source="0" * 64))
 
     def devices(lock: Lock, machine: str, expected: Numerics | None = None, **environ: str) -> list[str]:
-        seen = stage(machine=replay(machine), **environ)
+        seen = stage(machine=replay(machine), environ=environ)
         return [source.device for source in sources_of(lock, seen, questions, expected)]
 
     assert devices(gpu, "a100") == devices(plain, "a100", known) == ["cpu", "gpu"]

@@ -26,9 +26,8 @@ patience_option = click.option(
     "--patience",
     type=click.FloatRange(min=0.1),
     default=60.0,
-    show_default=True,
     metavar="SECONDS",
-    help="How long a framework may take to be imported, and each probe to answer.",
+    help="How long a probe may take to answer (default 60), and a framework, four times, to be imported.",
 )
 
 

@@ -75,9 +75,10 @@ def class_for(lock: Lock, machine: Machine, asked: str = "") -> str:
 
 
 def hardware_name(lock: Lock, machine: Machine) -> str:
-    """Return a name for what decides numbers on a machine: the level of its CPU, and the accelerator if the lock has any.
+    """Return a name for what decides numbers on a machine, such as `x86-64-v4` or `x86-64-v3-a100-sxm4-40gb`.
 
-    Such as `x86-64-v4` or `x86-64-v3-a100-sxm4-40gb`. It says nothing of whose machine it is.
+    The level of its CPU, the system where it is not Linux, and the accelerator if the lock has to do with any. It says
+    nothing of whose machine it is.
     """
     cpu, accelerators = machine.cpu, machine.accelerators
     parts = [(cpu.level or product_slug(cpu.architecture)) if isinstance(cpu, Cpu) else "unknown-cpu"]

@@ -149,8 +149,11 @@ def _replaced(before: bytes, fingerprint: Fingerprint, path: Path) -> str:
         old = parse_fingerprint(before, str(path))
     except UsageError:
         return "in place of a file that was no fingerprint"
-    differing = {row.probe for row in compare(old.numerics, fingerprint.numerics, 0) if row.state != "equal"}
+    rows = compare(old.numerics, fingerprint.numerics, 0)
+    differing = {row.probe for row in rows if row.state not in ("equal", "unknown")}
     whose = "" if old.lock == fingerprint.lock else " of another lock"
+    if not differing and any(row.state == "unknown" for row in rows):
+        return f"in place of one{whose}, made with other probes"
     if not differing:
         return f"in place of one{whose}, same numbers"
     count = f"{len(differing):,} probe{'s' * (len(differing) != 1)}"

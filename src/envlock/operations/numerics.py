@@ -28,7 +28,7 @@ from envlock.verify.numbers import compare
 from envlock.verify.visible import as_programs_see
 
 PATIENCE = 60.0
-"""Seconds that a framework may take to be imported, and each call of a probe."""
+"""Seconds that each call of a probe may take."""
 _UNWATCHED = NoProgress()
 
 
