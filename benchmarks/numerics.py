@@ -24,7 +24,7 @@ from envlock.observe.probe_sources import Source, every_source
 
 
 class Timed:
-    """A place for probes that adds up how long its processes took until the first answer line, and from there on."""
+    """A place for probes that adds up how long its processes took until the framework was loaded, and from there on."""
 
     def __init__(self, place: PythonProbing) -> None:
         self._place = place
@@ -34,16 +34,17 @@ class Timed:
     def run(
         self, script: bytes, variables: Mapping[str, str], told: Callable[[bytes], None], *, patience: float
     ) -> ProbeEnd:
-        lines: list[float] = []
+        loaded: list[float] = []
 
         def timed(line: bytes) -> None:
-            lines.append(time.perf_counter())
+            if line.startswith(b'{"loaded"'):
+                loaded.append(time.perf_counter())
             told(line)
 
         started = time.perf_counter()
         end = self._place.run(script, variables, timed, patience=patience)
         ended = time.perf_counter()
-        first = lines[0] if lines else ended
+        first = loaded[0] if loaded else ended
         self.imports.append(first - started)
         self.probes.append(ended - first)
         return end
@@ -70,9 +71,7 @@ def main() -> None:
     parser.add_argument("python", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    print(
-        f"{'':<14}{'probes':>7}  {'one thread':>11}  {'configured':>11}  {'both':>8}  {'loading twice':>14}  {'import':>8}"
-    )
+    print(f"{'':<14} probes   one thread   configured      both   loading twice    import")
     for source in every_source():
         if floor(options.python, source.module) is None:
             continue

@@ -42,7 +42,7 @@ def third():
     return [1 / 3, Path("envlock.toml").exists()]
 
 def raises():
-    raise ValueError("no file " + os.path.abspath("x"))
+    raise ValueError("no file " + os.path.abspath("x") + " for " + os.environ.get("DATABASE_PASSWORD", "nobody"))
 
 def thing():
     return object()
@@ -110,6 +110,14 @@ def fingerprint_in(project: Project) -> Path:
 
 def verify(project: Project, *options: str, **environment: str) -> Result:
     return project.run("verify", "--numerics", "--json", *options, environment=environment)
+
+
+def is_running(process: int) -> bool:
+    """Tell whether a process is there and more than a zombie, which is whoever's task to reap."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def found(result: Result) -> list[tuple[str, str]]:
@@ -193,11 +201,11 @@ def test_probes_that_give_no_result(plain: Project) -> None:
     """One that raises, returns what has no numbers, or is random: told with the reason, exit 3, the rest is kept."""
     manifest = plain.folder / "envlock.toml"
     manifest.write_text(manifest.read_text().replace(OWN, OWN + BAD))
-    made = plain.run("fingerprint", "--json")
-    assert made.code == 3
+    made = plain.run("fingerprint", "--json", environment={"DATABASE_PASSWORD": "correct-horse"})
+    assert (made.code, "correct-horse" in fingerprint_in(plain).read_text()) == (3, False)
     told = {(row["probe"], row["status"], row["reason"]) for row in made.json["failures"]}
     assert told == {
-        ("raises", "raised", "ValueError: no file <path>"),
+        ("raises", "raised", "ValueError: no file <path> for <name>"),
         ("thing", "unhashable", "nothing says how to compare a object"),
         ("noise", "noisy", "two runs in one process differ"),
         ("noise", "noisy", "two processes differ"),
@@ -228,8 +236,9 @@ def test_targets_without_a_python_are_refused(plain: Project) -> None:
         assert (done.code, "[nothing-to-run]" in done.err) == (2, True)
 
 
-def test_interrupted_it_leaves_nothing(plain: Project) -> None:
-    """Ctrl-C ends the probes as well, and the fingerprint is as it was."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_it_leaves_nothing(plain: Project, number: signal.Signals) -> None:
+    """Ctrl-C and a scheduler's end of a job end the probes as well, and the fingerprint is as it was."""
     file = fingerprint_in(plain)
     before = file.read_bytes()
     slow = "def third():\n    Path('begun').write_text(str(os.getpid())); time.sleep(600)\n"
@@ -241,11 +250,14 @@ def test_interrupted_it_leaves_nothing(plain: Project) -> None:
     while not (begun.exists() and begun.read_text()):
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, b"Interrupted" in err) == (130, True)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(begun.read_text()), 0)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)  # its probe has the other end of no pipe any more
+    killed = number == signal.SIGKILL
+    assert (process.returncode, b"Interrupted" in err) == (-number if killed else 130, not killed)
+    ended = time.monotonic() + 30
+    while is_running(int(begun.read_text())):
+        assert time.monotonic() < ended
+        time.sleep(0.05)
     assert file.read_bytes() == before
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from envlock.adapters.probing import PythonProbing
+from envlock.model.passes import canonical
+from envlock.observe.numerics import project_source, run_suite
 from tests.integration.project import Project
 
 pytestmark = [pytest.mark.network, pytest.mark.tensorflow]
@@ -127,3 +130,22 @@ def test_flipped_bytes_are_found_and_named(project: Project, venv: Path) -> None
             path.write_bytes(raw)
             os.utime(path)
     assert project.run("verify", "tf25", "--full").code == 0
+
+
+def test_the_demonstration_is_found_before_it_trains(project: Project, venv: Path) -> None:
+    """The example's own probes agree between two runs of 2.5, and all of them differ between 2.5 and 2.6."""
+    project.ok("sync", "tf26")
+    source = project_source(
+        {name: f"probes:{name}" for name in ("first_batch", "three_steps")}, ROOT / "examples" / "augmentation"
+    )
+
+    def digests(folder: Path) -> list[str | None]:
+        suite = run_suite(PythonProbing(folder / "bin" / "python"), source, {"canonical": canonical(os.environ, "cpu")})
+        assert suite.loaded == "ok", suite.reason
+        return [probe.answers["canonical"].sha256 for probe in suite.probes]
+
+    expected = digests(venv)
+    assert None not in expected
+    assert digests(venv) == expected
+    for one, other in zip(expected, digests(project.folder / ".venv-tf26"), strict=True):
+        assert one != other is not None

@@ -6,17 +6,18 @@ import os
 
 from envlock.model.factor_table import FACTORS
 from envlock.model.factors import OTHER, dropped_by_run, factor_of, marker_of, relevant, variables_here, variables_of
-from envlock.model.lock import THREAD_VARIABLES
+from envlock.model.passes import ALL_THREAD_VARIABLES
 
 MARK = marker_of("tf26", "ab" * 32)
 
 
 def test_the_table_has_each_variable_once() -> None:
-    """With what it does and its source; what a lock's threads set is in it."""
+    """With what it does and its source; what a lock's threads or a pass of probes sets is in it."""
     names = [name for factor in FACTORS for name in factor.names]
     assert len(names) == len(set(names))
     assert all(factor.what.endswith(".") and factor.source for factor in FACTORS)
-    assert {factor_of(name).kind for name in THREAD_VARIABLES if factor_of(name)} == {"threads"}  # type: ignore[union-attr]
+    threads = {name for factor in FACTORS if factor.kind == "threads" for name in factor.names}
+    assert threads.issuperset(ALL_THREAD_VARIABLES)
     assert factor_of("EDITOR") is None
 
 

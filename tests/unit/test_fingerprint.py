@@ -112,6 +112,9 @@ def test_a_named_fingerprint(tmp_path: Path) -> None:
     assert caught.value.hint == "Did you mean 'x86-64-v3'?"
     with pytest.raises(UsageError, match="no-fingerprint"):
         named("nowhere/x.json")
+    (tmp_path / "x.json").write_text("{}")
+    unusable = named(str(tmp_path / "x.json"))
+    assert isinstance(unusable, Unknown) and unusable.hint == "Make one: envlock fingerprint demo"
 
 
 @pytest.mark.parametrize(

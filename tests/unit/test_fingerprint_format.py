@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,7 @@ def test_files(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="cannot be read") as caught:
             read_fingerprint(path)
         assert caught.value.reference == "no-fingerprint"
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(UsageError) as caught:
+        read_fingerprint(tmp_path / "pipe.json")
+    assert (caught.value.reference, caught.value.found) == ("not-a-fingerprint", "no regular file")

@@ -14,7 +14,7 @@ from envlock.model.fact import REACHES, Fact, told
 from envlock.report.facts import MOST, fact_lines
 from envlock.report.style import plain
 from envlock.verify import known
-from envlock.verify.known import fact_about_setting, facts_between, facts_of
+from envlock.verify.known import fact_about_setting, facts_of
 from tests.unit.known_tables import known_tables as known_tables
 
 CHANGES = Path(envlock.__file__).parent / "data/changes"
@@ -33,7 +33,7 @@ HOSTS = (
 
 def spans(package: str, one: str, other: str) -> list[tuple[str, str]]:
     """Return the releases of what is told, in order."""
-    return [(fact.before, fact.after) for fact in facts_between(package, one, other)]
+    return [(fact.before, fact.after) for fact in facts_of({package: (one, other)}).get(package, ())]
 
 
 @pytest.mark.parametrize("path", sorted(CHANGES.glob("*.toml")), ids=lambda path: path.stem)
@@ -144,7 +144,7 @@ def test_long_steps_stay_readable() -> None:
 @pytest.mark.usefixtures("known_tables")
 def test_one_sentence() -> None:
     """What was measured between the very releases of a step needs not say them again."""
-    assert told(facts_between("numpy", "1.19.5", "1.21.6"), "1.21.6", "1.19.5", 2) == (
+    assert told(facts_of({"numpy": ("1.19.5", "1.21.6")})["numpy"], "1.21.6", "1.19.5", 2) == (
         "linalg.svd, eigh and cholesky differ in the last bits "
         "(3 of 56 probes differ; CPU, one thread; measured by envlock)."
     )

@@ -250,6 +250,7 @@ def test_the_library_by_elimination(which: Pass) -> None:
     assert (only.factor, only.tested, only.probes) == ("library", False, ("a", "b"))
     assert only.expected == "tensorflow 2.5.0, no keras, keras-nightly 2.5.0"
     assert only.found == "tensorflow 2.6.0, keras 2.6.0, no keras-nightly"
+    assert only.change == "tensorflow 2.5.0 → 2.6.0 (keras 2.6.0 new, keras-nightly 2.5.0 gone)"
     told = "tensorflow 2.5.0 there and 2.6.0 here, keras 2.6.0 only here, keras-nightly 2.5.0 only there."
     assert told in only.text
     assert ("So it is with one thread" in only.text) == (which == "canonical")
@@ -261,6 +262,7 @@ def test_a_library_that_is_no_distribution_by_name() -> None:
     one, other = suite("torch", version="2.1.0"), suite("torch", version="2.1.0+cu121")
     (difference,) = differences("canonical", one, other, conditions(), conditions())
     assert (difference.factor, difference.expected, difference.found) == ("library", "torch 2.1.0", "torch 2.1.0+cu121")
+    assert difference.change == "torch 2.1.0 → 2.1.0+cu121"
 
 
 def test_several_suspects_are_all_named() -> None:
@@ -271,6 +273,7 @@ def test_several_suspects_are_all_named() -> None:
     explanations, _ = explained(causes, lambda *_: {"a": "here"}, {"a": "there"}, which="canonical")
     (only,) = explanations
     assert only.factor == "library or CPU"
+    assert only.change == "numpy 1.19.5 → 1.26.4; x86-64-v4 (One) → x86-64-v3 (One)"
     assert only.text == (
         "1 probe of numpy differs because of the library or the CPU: numpy 1.19.5 there and 1.26.4 here; x86-64-v4 "
         "(One) there, x86-64-v3 (One) here. So it is with one thread and without any setting. Python (3.9.18 there, "

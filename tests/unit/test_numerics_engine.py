@@ -17,7 +17,7 @@ from envlock.adapters.probing import PythonProbing
 from envlock.errors import UnverifiableError
 from envlock.model.edges import Unit
 from envlock.model.numerics import Answer, Pass, ProbeEnd
-from envlock.model.passes import THREAD_VARIABLES, PassSettings, canonical, changed, configured
+from envlock.model.passes import ALL_THREAD_VARIABLES, PassSettings, canonical, changed, configured
 from envlock.observe.numerics import Source, project_source, run_pass, run_suite, sources_for
 
 HERE = PythonProbing(Path(sys.executable))
@@ -47,7 +47,8 @@ def answers_of(functions: str, *, patience: float = 20.0, names: tuple[str, ...]
 
 
 VALUES = """\
-def none(): return None
+def nothing(): pass
+def none(): return [None]
 def tuples(): return (1, [2.5, True], {"b": b"x", "a": "y"})
 def lists(): return [1, (2.5, True), {"a": "y", "b": bytearray(b"x")}]
 def integer(): return 7
@@ -82,6 +83,7 @@ def test_equal_results_have_equal_digests_whatever_holds_them() -> None:
     """The digests are written down: a change of one takes every fingerprint's worth, and another FORMAT."""
     answers = answers_of(VALUES)
     assert {name: answer.reason for name, answer in answers.items() if answer.status != "ok"} == {
+        "nothing": "it returns None",
         "text_array": "nothing says how to compare an array of text",
         "a_set": "nothing says how to compare a set",
         "keys": "it has keys that are no text",
@@ -206,13 +208,14 @@ def test_what_becomes_of_a_probe_is_its_answer_and_the_others_go_on() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="sessions")
 def test_a_probe_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
-    """Also what a probe that answers leaves behind, which would keep the output open."""
+    """Also what a probe that answers leaves behind, which would keep the output open, and daemons."""
     started = tmp_path / "started"
     functions = f"""\
 def starts():
     import subprocess
-    child = subprocess.Popen(["sleep", "600"], close_fds=False)
-    with open({str(started)!r}, "a") as file: file.write("%d\\n" % child.pid)
+    for own in (False, {Path("/proc/self/environ").exists()}):
+        child = subprocess.Popen(["sleep", "600"], close_fds=False, start_new_session=own)
+        with open({str(started)!r}, "a") as file: file.write("%d\\n" % child.pid)
     return 1
 def hangs():
     starts()
@@ -439,6 +442,14 @@ def test_what_is_written_before_the_probes_start_is_nobody_s_answer() -> None:
     assert (result.loaded, result.reason) == ("crashed", "starting Python: it ended its process with status 1")
 
 
+def test_a_line_that_was_left_open_before_the_probes_start_is_ended(tmp_path: Path) -> None:
+    """A .pth file may write to stdout and no end of line: the first one of the probes is one all the same."""
+    (tmp_path / "sitecustomize.py").write_text("import os\nos.write(1, b'hello')\n")
+    settings = PassSettings(variables={"PYTHONPATH": str(tmp_path)}, threads=1)
+    result = run_pass(HERE, suite_of("def one(): return 1\n"), "canonical", settings)
+    assert (result.loaded, [answer.status for answer in result.answers.values()]) == ("ok", ["ok"])
+
+
 def test_a_suite_that_crashes_again_and_again_is_given_up() -> None:
     """Each crash costs another start of the framework, and each hang all of the patience."""
     probes = [[f"p{number:02}", ""] for number in range(20)]
@@ -476,7 +487,7 @@ def test_a_suite_says_how_far_it_is() -> None:
 
     lines = [*STARTED, line(begin="a"), line(answer="a", **OK), line(begin="b"), line(answer="b", **OK)]
     run_pass(Told(([*lines, line(end=True)], 0)), suite_of(""), "configured", SETTINGS, progress=Watching())
-    assert said == [("numpy, configured: starting", None), ("numpy, configured", 2), 1, 1]
+    assert said == [("numpy, as configured, starting", None), ("numpy, as configured", 2), 1, 1]
 
 
 def test_only_some_probes_are_asked() -> None:
@@ -524,7 +535,7 @@ def test_the_canonical_pass_lets_only_libraries_and_hardware_decide() -> None:
     }
     settings = {"DATA": "/d", "KERAS_BACKEND": "torch", "TF_ENABLE_ONEDNN_OPTS": "0"}
     on_cpu = canonical(environ, "cpu", settings)
-    one = dict.fromkeys(THREAD_VARIABLES, "1")
+    one = dict.fromkeys(ALL_THREAD_VARIABLES, "1")
     kept = {"LD_LIBRARY_PATH": "/l", "PATH": "/bin", "DATA": "/d", "KERAS_BACKEND": "torch", "PYTHONHASHSEED": "0"}
     hidden = {
         "CUDA_VISIBLE_DEVICES": "",
@@ -552,7 +563,7 @@ def test_one_factor_is_changed_at_a_time() -> None:
     """A variable is set or unset, or the number of threads told in every way there is."""
     before = PassSettings(variables={"A": "1", "B": "2"}, threads=None)
     assert changed(before, {"A": None, "C": "3"}, None) == PassSettings(variables={"B": "2", "C": "3"}, threads=None)
-    two = {**dict.fromkeys(THREAD_VARIABLES, "2"), "A": "1", "B": "2", "OMP_NUM_THREADS": "5"}
+    two = {**dict.fromkeys(ALL_THREAD_VARIABLES, "2"), "A": "1", "B": "2", "OMP_NUM_THREADS": "5"}
     assert changed(before, {"OMP_NUM_THREADS": "5"}, 2) == PassSettings(variables=two, threads=2)
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from envlock.model.finding import Finding, Verdict
 from envlock.model.lock import Policy
-from envlock.model.numerics import Explanation
+from envlock.model.numerics import Explanation, Numerics
 from envlock.model.unknown import Unknown
 from envlock.report.chart import Bar, bar_chart, bars_of, chart_of
 from envlock.report.formats import render
@@ -80,7 +80,7 @@ def test_diverged_probes_are_one_finding_a_suite_and_pass(tmp_path: Path) -> Non
     assert (verdict.outcome, finding.rule, finding.impact) == ("drift", "numerics-diverged", "results")
     assert finding.subject == "tensorflow, as configured"
     assert finding.expected == "the numbers of laptop"
-    assert finding.found == "2 of 3 probes differ: nn.conv3d (2.1e6 ULP), linalg.matmul (1 ULP)"
+    assert finding.found == "2 of 3 probes differ: nn.conv3d (far apart), linalg.matmul (1 ULP)"
     assert finding.why == (
         "On one thread, without any setting, all of them agree: it is the number of threads or a setting. "
         "tensorflow 2.5.0 is 2.6.0 here."
@@ -240,6 +240,39 @@ def test_parts_that_cannot_be_compared(tmp_path: Path) -> None:
     assert verdict.exit_code == 3
 
 
+NO_RESULT = probe("numpy.a", failed("crashed", "SIGILL"))
+
+
+@pytest.mark.parametrize(
+    ("expected", "outcome"),
+    [
+        (numerics(suite("numpy")), "unverified"),
+        (numerics(), "unverified"),
+        (numerics(suite("numpy", NO_RESULT)), "unverified"),
+        (numerics(suite("numpy", NO_RESULT, probe("numpy.b", gave(1.0)))), "match"),
+    ],
+)
+def test_where_nothing_was_compared_there_is_no_pass(tmp_path: Path, expected: Numerics, outcome: str) -> None:
+    """Neither where there is no probe on both sides, nor where all crash on both; beside others that is a note."""
+    assert verdict_on(demo_lock(tmp_path), expected, expected).outcome == outcome
+
+
+def test_what_to_do_about_the_project_s_own_probes(tmp_path: Path) -> None:
+    """One that raises is to be mended, one of other code needs a fingerprint, as one that gave none there."""
+    lock = demo_lock(tmp_path)
+    fine, raising = (suite("project", probe("a", each)) for each in (gave(1.0), failed("raised", "ValueError: no")))
+    returning = suite("project", probe("a", failed("unhashable", "it returns None")))
+    for expected, found, advice in (
+        (fine, raising, "Mend the functions of [env.demo.probes] that raise; then envlock fingerprint demo"),
+        (fine, returning, "The functions of [env.demo.probes] must return arrays, numbers, bytes, or lists and dicts"),
+        (raising, fine, "envlock fingerprint demo"),
+        (fine, replace(fine, source="22" * 32), "envlock fingerprint demo"),
+    ):
+        verdict = verdict_on(lock, numerics(SAME, expected), numerics(SAME, found))
+        assert {finding.fix[: len(advice)] for finding in of_numbers(verdict)} == {advice}
+    assert only(verdict).found == "the code of the project's probes is not what it was when the fingerprint was made"
+
+
 def test_drift_goes_before_what_is_unknown(tmp_path: Path) -> None:
     """Exit 1 where one framework diverges and another is not there."""
     verdict = verdict_on(demo_lock(tmp_path), numerics(SAME, suite("torch", CONV)), numerics(suite("torch", SPLIT)))
@@ -263,7 +296,7 @@ def test_text(told: Verdict) -> None:
         """\
 Numbers, against the fingerprint of laptop
   tensorflow, one thread     no difference in 2 probes
-  tensorflow, as configured  1 of 2 probes differs (1 is near)
+  tensorflow, as configured  1 of 2 probes differs, 1 is near
   numpy, one thread          no difference in 1 probe
   numpy, as configured       no difference in 1 probe
   torch                      not compared: its probes were not run here
@@ -273,8 +306,8 @@ Numbers, against the fingerprint of laptop
 """
         in text
     )
-    assert "1 of 4 probes differs (1 is near, 1 could not be compared): drift" in text
-    assert "(1 is near): nn.conv3d (2.1e6 ULP), linalg.matmul (1 ULP)" in " ".join(
+    assert "1 of 4 probes differs, 1 is near, 1 could not be compared: drift" in text
+    assert ", 1 is near: nn.conv3d (far apart), linalg.matmul (1 ULP)" in " ".join(
         render(told, "human", everything=True).split()
     )
 
@@ -288,7 +321,7 @@ def test_every_form_tells_the_numbers(told: Verdict) -> None:
     assert run["properties"]["summary"]["numerics"]["rows"] == []
     assert run["properties"]["summary"]["numerics"]["states"] == numbers["states"]
     markdown = render(told, "markdown")
-    assert "| <code>tensorflow.nn.conv3d</code> | as configured | diverged | 2.1e6 ULP |  |" in markdown
+    assert "| <code>tensorflow.nn.conv3d</code> | as configured | diverged |  | far apart |" in markdown
     assert "- threads&#58; 1 thread &#8594; 2 threads explains 1 &#40;tested&#41;" in markdown
     assert "threads: 1 thread → 2 threads explains 1 (tested)" in render(told, "junit", rules=all_rules())
     page = render(told, "html", rules=all_rules())

@@ -16,6 +16,7 @@ from envlock.adapters import attached
 from envlock.adapters.container_host import machine_told
 from envlock.adapters.containers import create, hands_gpus_on, refusal, require_gpus, waiting
 from envlock.adapters.engine import Engine, reason_of
+from envlock.adapters.probing import LINE, OUTPUT, TAIL, last_line
 from envlock.errors import UnverifiableError
 from envlock.model.container import Container, Gpus, Mount
 from envlock.model.machine import Machine
@@ -33,9 +34,6 @@ os.execve(sys.executable, [sys.executable, "-s", "-B", "-"], variables)
 # The Engine adds variables of its own to those that it is given, and the image's.
 _FOLDER = "/tmp"  # noqa: S108 - inside; the one folder of most images that anybody may write to
 _STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-_LINE = 1 << 20
-_OUTPUT = 32 << 20
-_TAIL = 4096
 _SOON = 30.0
 """Seconds that a script may take that only tells what it sees."""
 _ATTEMPTS = 20
@@ -171,8 +169,8 @@ class _Output:
                     amount += len(chunk)
                     heard = time.monotonic() if self._take(chunk) else heard
                 else:
-                    self._tail = (self._tail + chunk)[-_TAIL:]
-                if amount > _OUTPUT:
+                    self._tail = (self._tail + chunk)[-TAIL:]
+                if amount > OUTPUT:
                     return True
                 # What is written elsewhere is no sign of life: a framework may complain for ever.
                 connection.settimeout(max(0.01, heard + patience - time.monotonic()))
@@ -186,15 +184,14 @@ class _Output:
         """Hand the lines on that a chunk ends; tell whether there were any."""
         *lines, self._line = (self._line + chunk).split(b"\n")
         for line in lines:
-            self._told(line[:_LINE] + b"\n")
-        self._line = self._line[:_LINE]
+            self._told(line[:LINE] + b"\n")
+        self._line = self._line[:LINE]
         return bool(lines)
 
     @property
     def said(self) -> str:
         """The last line of stderr."""
-        lines = self._tail.decode("utf-8", "replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last_line(self._tail)
 
 
 def _remove(api: Any, made: Future[str]) -> None:

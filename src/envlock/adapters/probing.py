@@ -17,10 +17,12 @@ from typing import IO
 from envlock.errors import UnverifiableError
 from envlock.model.numerics import ProbeEnd
 
-_LINE = 1 << 20
+LINE = 1 << 20
 """Longest line that is handed on whole; an answer has some kilobytes."""
-_OUTPUT = 32 << 20
-_TAIL = 4096
+OUTPUT = 32 << 20
+"""What is taken of stdout before a process has said too much."""
+TAIL = 4096
+"""What is kept of the end of stderr."""
 _LOOK = 0.05
 """Seconds between two looks at whether a process, whose output somebody else keeps open, has ended."""
 _SOON = 0.002
@@ -50,7 +52,10 @@ class PythonProbing:
         ):
             given.write(script)
             given.seek(0)
-            return self._run(given, _at_home(variables, scratch), scratch, told, patience)
+            try:
+                return self._run(given, _at_home(variables, scratch), scratch, told, patience)
+            finally:
+                _end_those_of(scratch)
 
     def _run(
         self,
@@ -108,7 +113,7 @@ class _Output:
         """Give each line to `told` until the child has ended; False where none came for `patience` seconds."""
         amount, heard = 0, time.monotonic()
         ended = closed = False
-        while not (ended and closed) and amount <= _OUTPUT:
+        while not (ended and closed) and amount <= OUTPUT:
             line = b"" if closed else self._next(min(_LOOK, patience))
             if line:
                 amount += len(line)
@@ -146,12 +151,11 @@ class _Output:
     @property
     def said(self) -> str:
         """The last line of stderr."""
-        lines = self._tail.decode("utf-8", "replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last_line(self._tail)
 
     def _read_lines(self, pipe: IO[bytes]) -> None:
         with pipe:
-            while line := pipe.readline(_LINE):
+            while line := pipe.readline(LINE):
                 if not self._over.is_set():
                     self._lines.put(line)
         if not self._over.is_set():
@@ -160,7 +164,13 @@ class _Output:
     def _read_tail(self, pipe: IO[bytes]) -> None:
         with pipe:
             while chunk := os.read(pipe.fileno(), 1 << 16):
-                self._tail = (self._tail + chunk)[-_TAIL:]
+                self._tail = (self._tail + chunk)[-TAIL:]
+
+
+def last_line(tail: bytes) -> str:
+    """Return the last line that is not empty."""
+    lines = tail.decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _at_home(variables: Mapping[str, str], folder: str) -> dict[str, str]:
@@ -170,6 +180,15 @@ def _at_home(variables: Mapping[str, str], folder: str) -> dict[str, str]:
     """
     homes = () if "HOME" in variables or "USERPROFILE" in variables else ("HOME", "USERPROFILE")
     return {**variables, **dict.fromkeys(("TMPDIR", "TEMP", "TMP", *homes), folder)}
+
+
+def _end_those_of(folder: str) -> None:
+    """End what left the session of a process and has a folder for its temporary files, which nobody else has."""
+    mark = f"TMPDIR={folder}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _has_ended(child: subprocess.Popen[bytes]) -> bool:

@@ -195,6 +195,7 @@ def _tell(
 ) -> None:
     from envlock.cli.console import style_of
     from envlock.model.number_words import suite_name
+    from envlock.model.numerics import PROJECT
     from envlock.report.style import count
 
     style = style_of(ctx)
@@ -211,7 +212,9 @@ def _tell(
         click.echo(f"  {style('no result', 'bad')}  {one_line(failure.said)}")
     if len(failed) > _SHOWN:
         click.echo(f"  and {len(failed) - _SHOWN} more; --json lists them")
-    if kept:
+    if failed and all(failure.suite == PROJECT for failure in failed):
+        click.echo(f"  next: mend these probes; then again: envlock fingerprint {fingerprint.env}")
+    elif kept:
         click.echo(f"  next: git add {relative(path)}; elsewhere: envlock verify {fingerprint.env} --numerics")
 
 
@@ -255,7 +258,7 @@ def _list(env: str | None, *, as_json: bool) -> None:
 
     import msgspec
 
-    from envlock.model.number_words import PROJECT
+    from envlock.model.numerics import PROJECT
     from envlock.observe.probe_list import Listed, listed_probes
     from envlock.report.style import count
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envlock.cli import interrupt
+
 if TYPE_CHECKING:
     from envlock.adapters.engine import Engine
     from envlock.model.lock import Lock
@@ -33,14 +35,15 @@ patience_option = click.option(
 
 def questions_of(ctx: click.Context, manifest: Manifest, env: str, patience: float) -> Questions:
     """Return what is asked of probes: the project's own, and how long."""
-    from envlock.adapters.identity import private_names
+    from envlock.adapters.identity import private_names, secret_values
     from envlock.cli.progress import progress_for
     from envlock.operations.numerics import Questions
 
+    interrupt.listen_for_the_end()
     return Questions(
         targets=manifest.environment(env).probes,
         folder=manifest.folder,
-        names=private_names(),
+        names=(*secret_values(os.environ), *private_names()),
         patience=patience,
         progress=progress_for(quiet=ctx.obj["quiet"]),
     )

@@ -100,6 +100,8 @@ def read_fingerprint(path: Path) -> Fingerprint:
     is none.
     """
     try:
+        if not (path.is_file() or path.is_dir()) and path.exists():
+            raise _no_fingerprint(str(path), "no regular file")  # to open a pipe may take for ever
         with path.open("rb") as file:
             raw = file.read(_LARGEST + 1)
     except OSError as error:

@@ -10,8 +10,6 @@ from envlock.model.numbers import Row, State
 from envlock.model.numerics import Device, Explanation, Pass
 
 PASS_NAMES: dict[Pass, str] = {"canonical": "one thread", "configured": "as configured"}
-PROJECT = "project"
-"""The framework that the project's own probes count as."""
 _WORDS: dict[State, tuple[str, str]] = {
     "diverged": ("differs", "differ"),
     "crashed": ("crashes or hangs", "crash or hang"),
@@ -21,14 +19,15 @@ _WORDS: dict[State, tuple[str, str]] = {
     "unknown": ("could not be compared", "could not be compared"),
 }
 """What is said of one probe in a state, and of several; the gravest first."""
+TOLD_ORDER: tuple[State, ...] = tuple(_WORDS)
+"""The order in which states are told; equal answers are not."""
 _NAMED = 6
 _EXACT = 10_000
 
 
 def suite_name(framework: str, device: Device) -> str:
     """Return what probes are called together, such as `tensorflow on GPU`."""
-    name = "project probes" if framework == PROJECT else framework
-    return f"{name} on GPU" if device == "gpu" else name
+    return f"{framework} on GPU" if device == "gpu" else framework
 
 
 def title_of(framework: str, device: Device, which: Pass) -> str:
@@ -42,7 +41,7 @@ def short_name(row: Row) -> str:
 
 
 def ulps_text(ulps: int) -> str:
-    """Return a distance in few digits, such as `3 ULP` or `2.1e9 ULP`."""
+    """Return a distance in few digits, such as `3 ULP` or `1.5e5 ULP`."""
     digits = f"{ulps:,}" if ulps < _EXACT else f"{ulps:.1e}".replace("e+0", "e").replace("e+", "e")
     return f"{digits} ULP"
 
@@ -59,7 +58,7 @@ def listed(rows: Sequence[Row], most: int = _NAMED) -> str:
 
 
 def _named(row: Row) -> str:
-    remark = ulps_text(row.ulps) if row.ulps is not None else row.reason
+    remark = row.reason or (ulps_text(row.ulps) if row.ulps is not None else "")
     return f"{short_name(row)} ({remark})" if remark else short_name(row)
 
 
@@ -74,7 +73,13 @@ def because(explanation: Explanation, probes: Collection[str] | None = None) -> 
     if not (explanation.expected or explanation.found):
         return f"{explanation.factor}: {number:,}"
     how = "tested" if explanation.tested else "all else was ruled out"
-    return f"{explanation.factor}: {explanation.expected} → {explanation.found} explains {number:,} ({how})"
+    return f"{explanation.factor}: {change_of(explanation)} explains {number:,} ({how})"
+
+
+def change_of(explanation: Explanation) -> str:
+    """Return how a factor was and how it is, such as `1 thread → 2 threads`; empty where it has no values."""
+    plain = f"{explanation.expected} → {explanation.found}" if explanation.expected or explanation.found else ""
+    return explanation.change or plain
 
 
 def merged(explanations: Iterable[Explanation]) -> tuple[Explanation, ...]:
@@ -90,12 +95,12 @@ def merged(explanations: Iterable[Explanation]) -> tuple[Explanation, ...]:
 
 
 def outcome_of(states: Mapping[State, int]) -> str:
-    """Return in one phrase what became of probes, such as `24 of 171 probes differ (3 near)`."""
+    """Return in one phrase what became of probes, such as `24 of 171 probes differ, 3 are near`."""
     total = sum(states.values())
     probes = f"{total:,} probe{'' if total == 1 else 's'}"
     parts = [(number, words) for state, words in _WORDS.items() if (number := states.get(state, 0))]
     if not parts:
         return f"no difference in {probes}" if total else "no probe"
     (number, words), *others = parts
-    more = ", ".join(f"{each:,} {said[each != 1]}" for each, said in others)
-    return f"{number:,} of {probes} {words[number != 1]}" + (f" ({more})" if more else "")
+    more = [f"{each:,} {said[each != 1]}" for each, said in others]
+    return ", ".join([f"{number:,} of {probes} {words[number != 1]}", *more])

@@ -59,11 +59,6 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
         """How many there are."""
         return sum(self.states.values())
 
-    @property
-    def differing(self) -> int:
-        """How many give other bits, or crash where they did not, or the other way round."""
-        return sum(self.states.get(state, 0) for state in ("near", "diverged", "crashed"))
-
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """All probes, and what explains those that differ."""

@@ -19,6 +19,8 @@ Pass = Literal["canonical", "configured"]
 Status = Literal["ok", "noisy", "raised", "unhashable", "crashed", "hung"]
 Loaded = Literal["ok", "missing", "import-failed", "crashed", "hung"]
 PASSES: tuple[Pass, ...] = ("canonical", "configured")
+PROJECT = "project"
+"""The framework that the project's own probes count as."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +60,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The probes of one framework on one kind of device, as one process a pass ran them."""
 
     framework: str
-    """numpy, tensorflow, torch, jax, scikit-learn, or `project` for the project's own probes."""
+    """numpy, tensorflow, torch, jax, scikit-learn, or `PROJECT`."""
     device: Device = "cpu"
     loaded: Loaded
     version: str = ""
@@ -137,6 +139,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     factor: str
     expected: str
     found: str
+    change: str = ""
+    """From the one to the other in one phrase, where it has parts: package by package. Empty for expected → found."""
     tested: bool
     """Whether the probes agreed again when the factor was as expected; else everything else was ruled out."""
     probes: tuple[str, ...]

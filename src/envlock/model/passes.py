@@ -8,23 +8,21 @@ from types import MappingProxyType
 import msgspec
 
 from envlock.model.factors import OTHER_CODE, factor_of
+from envlock.model.lock import THREAD_VARIABLES
 from envlock.model.numerics import Device
 
-THREAD_VARIABLES = (
+ALL_THREAD_VARIABLES = (
+    *THREAD_VARIABLES,
     "BLIS_NUM_THREADS",
     "GOTO_NUM_THREADS",
-    "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
     "NUMEXPR_MAX_THREADS",
     "NUMEXPR_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
     "POLARS_MAX_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-"""What tells libraries, before they are loaded, how many threads to take."""
+"""What tells libraries, before they are loaded, how many threads to take: those that a lock's `threads` sets, and those
+of libraries that a project's own probes may use."""
 _HIDDEN = {
     "CUDA_VISIBLE_DEVICES": "",
     "HIP_VISIBLE_DEVICES": "",
@@ -60,7 +58,7 @@ def canonical(environ: Mapping[str, str], device: Device, settings: Mapping[str,
     kept = {name: value for name, value in environ.items() if not name.startswith("PYTHON") and name not in OTHER_CODE}
     variables = {name: value for name, value in {**kept, **settings}.items() if not _decides(name)}
     variables |= {name: settings[name] for name in _CHOOSING if name in settings}
-    variables |= {"PYTHONHASHSEED": "0"} | dict.fromkeys(THREAD_VARIABLES, "1")
+    variables |= {"PYTHONHASHSEED": "0"} | dict.fromkeys(ALL_THREAD_VARIABLES, "1")
     variables |= _HIDDEN if device == "cpu" else _REPEATABLE
     return PassSettings(variables=variables, threads=1)
 
@@ -79,7 +77,7 @@ def changed(settings: PassSettings, variables: Mapping[str, str | None], threads
     """Return settings with some variables changed, None unsets one, and with a number of threads where it is given."""
     found: dict[str, str | None] = {**settings.variables}
     if threads is not None:
-        found |= dict.fromkeys(THREAD_VARIABLES, str(threads))
+        found |= dict.fromkeys(ALL_THREAD_VARIABLES, str(threads))
     found |= variables
     return PassSettings(
         variables={name: value for name, value in found.items() if value is not None},

@@ -9,7 +9,6 @@ from envlock.model.numerics import Answer, Pass, Probe, Status, Suite
 from envlock.model.passes import PassSettings
 from envlock.observe.probe_pass import PATIENCE, UNWATCHED, PassResult
 from envlock.observe.probe_pass import run_pass as run_pass
-from envlock.observe.probe_sources import PROJECT as PROJECT
 from envlock.observe.probe_sources import Source as Source
 from envlock.observe.probe_sources import project_source as project_source
 from envlock.observe.probe_sources import sources_for as sources_for

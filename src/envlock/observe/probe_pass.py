@@ -11,10 +11,11 @@ from typing import Self
 import msgspec
 
 from envlock.model.edges import NoProgress, Probing, Progress, Task
-from envlock.model.numerics import Answer, Loaded, Pass, ProbeEnd
+from envlock.model.number_words import title_of
+from envlock.model.numerics import PROJECT, Answer, Loaded, Pass, ProbeEnd
 from envlock.model.passes import PassSettings
 from envlock.observe.probe_lines import WROTE, Described, Telling, ended_by, fit_to_keep
-from envlock.observe.probe_sources import PROJECT, Source
+from envlock.observe.probe_sources import Source
 
 UNWATCHED = NoProgress()
 PATIENCE = 60.0
@@ -93,12 +94,12 @@ def run_pass(
         patience=patience,
         names=tuple(names),
     )
-    with _Shown(progress, source.framework, which) as shown:
+    with _Shown(progress, source, which) as shown:
         result = asking.ask(only, shown)
     steady = [name for name, answer in result.answers.items() if answer.status == "ok"]
     if not apart or not steady:
         return result
-    with _Shown(progress, source.framework, which) as shown:
+    with _Shown(progress, source, which) as shown:
         return _compared(result, asking.ask(steady, shown))
 
 
@@ -118,14 +119,14 @@ def _compared(first: PassResult, second: PassResult) -> PassResult:
 class _Shown:
     """Progress of a pass: first that it starts, then how many probes have answered."""
 
-    def __init__(self, progress: Progress, framework: str, which: Pass) -> None:
+    def __init__(self, progress: Progress, source: Source, which: Pass) -> None:
         self._progress = progress
-        self._text = f"{framework}, {which}"
+        self._text = title_of(source.framework, source.device, which)
         self._open = contextlib.ExitStack()
         self._task: Task | None = None
 
     def __enter__(self) -> Self:
-        self._open.enter_context(self._progress.task(f"{self._text}: starting"))
+        self._open.enter_context(self._progress.task(f"{self._text}, starting"))
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -12,12 +12,10 @@ from pathlib import Path
 import msgspec
 
 from envlock.model.factor_table import TENSORFLOW
-from envlock.model.numerics import Device
+from envlock.model.numerics import PROJECT, Device
 
 FORMAT = 1
 """Of how data/in_target/probe.py hashes a result: raised with it, since older fingerprints then cannot be compared."""
-PROJECT = "project"
-"""The framework of the project's own probes."""
 
 
 class _Framework(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ def expected_numbers(
         return _chosen(lock, against, folder, known)
     own = [on] if on else [*classes_of(lock, machine), hardware_name(lock, machine)] if machine is not None else []
     fitting = [name for name in own if name in known] or (list(known) if len(known) == 1 else [])
-    found = [_read(folder / f"{name}{SUFFIX}") for name in fitting]
+    found = [_read(folder / f"{name}{SUFFIX}", lock.env) for name in fitting]
     usable = [each for each in found if isinstance(each, Fingerprint)]
     for each in [*(each for each in usable if each.lock == digest), *usable, *found]:
         return each
@@ -99,9 +99,9 @@ def wants_gpus(lock: Lock) -> bool:
 def _chosen(lock: Lock, against: str, folder: Path, known: Sequence[str]) -> Fingerprint | Unknown:
     path = Path(against)
     if os.sep in against or against.endswith(SUFFIX) or path.is_file():
-        return _read(path, required=True)
+        return _read(path, lock.env, required=True)
     if against in known:
-        return _read(folder / f"{against}{SUFFIX}", required=True)
+        return _read(folder / f"{against}{SUFFIX}", lock.env, required=True)
     if against in lock.hardware:
         return _none_fits(lock, [against], known)
     names = sorted({*known, *lock.hardware})
@@ -114,14 +114,15 @@ def _chosen(lock: Lock, against: str, folder: Path, known: Sequence[str]) -> Fin
     )
 
 
-def _read(path: Path, *, required: bool = False) -> Fingerprint | Unknown:
+def _read(path: Path, env: str, *, required: bool = False) -> Fingerprint | Unknown:
     try:
         return read_fingerprint(path)
     except UsageError as error:
         if required and error.reference == "no-fingerprint":
+            error.hint = error.hint.replace(" ENV", f" {env}")
             raise
         why = Unknown.because(error)
-        return Unknown(reason=f"{path.name}: {why.reason}", hint=why.hint)
+        return Unknown(reason=f"{path.name}: {why.reason}", hint=why.hint.replace(" ENV", f" {env}"))
 
 
 def _none_fits(lock: Lock, own: Sequence[str], known: Sequence[str]) -> Unknown:

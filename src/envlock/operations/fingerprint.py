@@ -13,8 +13,8 @@ from envlock.formats.beside import write_beside
 from envlock.formats.fingerprint import fingerprint_bytes, parse_fingerprint
 from envlock.model.finding import Finding, Verdict
 from envlock.model.lock import LockFile
-from envlock.model.number_words import PASS_NAMES, PROJECT, suite_name
-from envlock.model.numerics import Answer, Fingerprint, Numerics, Pass, Suite
+from envlock.model.number_words import PASS_NAMES, suite_name
+from envlock.model.numerics import PROJECT, Answer, Fingerprint, Numerics, Pass, Suite
 from envlock.model.observation import Unknown
 from envlock.operations.expected_numbers import class_for
 from envlock.operations.numerics import Questions, Stage, nothing_to_probe, observe_numerics, sources_of

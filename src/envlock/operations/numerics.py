@@ -21,14 +21,13 @@ from envlock.model.platform import Platform
 from envlock.model.terms import Terms
 from envlock.observe.conditions import conditions_of
 from envlock.observe.numerics import Source, project_source, run_suite, sources_for
+from envlock.observe.probe_pass import PATIENCE
 from envlock.operations.expected_numbers import expected_numbers, wants_gpus
 from envlock.operations.explain import explain
 from envlock.verify.hardware import check_class_name
 from envlock.verify.numbers import compare
 from envlock.verify.visible import as_programs_see
 
-PATIENCE = 60.0
-"""Seconds that each call of a probe may take."""
 _UNWATCHED = NoProgress()
 
 

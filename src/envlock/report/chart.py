@@ -8,7 +8,7 @@ from importlib.resources import files as resources
 
 import msgspec
 
-from envlock.model.number_words import PASS_NAMES, merged, suite_name
+from envlock.model.number_words import PASS_NAMES, change_of, merged, suite_name
 from envlock.model.numbers import Compared, Row
 from envlock.model.numerics import PASSES
 from envlock.report.page_tables import text
@@ -49,7 +49,7 @@ def bars_of(compared: Compared) -> tuple[Bar, ...]:
         return tuple(Bar(label=label, parts=_by_suite(own)) for label, own in passes if own)
     bars, rest = [], rows
     for each in merged(compared.explanations):
-        label = f"{each.factor}: {each.expected} → {each.found}" if each.expected or each.found else each.factor
+        label = f"{each.factor}: {change}" if (change := change_of(each)) else each.factor
         bars.append((label, [row for row in compared.rows if row.probe in each.probes and row.state != "equal"]))
         rest = [row for row in rest if row.probe not in each.probes]
     bars.append(("no factor found", rest))

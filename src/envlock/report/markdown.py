@@ -91,7 +91,7 @@ def _numbers(compared: Compared, most: int) -> list[str]:
     rows = unequal(compared)
     table = ["| probe | pass | outcome | distance | why |", "| --- | --- | --- | --- | --- |"]
     for row in rows[:most]:
-        distance = ulps_text(row.ulps) if row.ulps is not None else ""
+        distance = ulps_text(row.ulps) if row.ulps is not None and not row.reason else ""
         cells = [_code(row.probe), PASS_NAMES[row.which], row.state, distance, _prose(row.reason)]
         table.append(f"| {' | '.join(cells)} |")
     if len(rows) > most:

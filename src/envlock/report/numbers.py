@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envlock.errors import one_line
-from envlock.model.number_words import because, listed, merged, outcome_of, suite_name, title_of
+from envlock.model.number_words import TOLD_ORDER, because, listed, merged, outcome_of, suite_name, title_of
 from envlock.model.numbers import Compared, Row, State, Tally
 from envlock.report.style import Meaning, Style, padded, wrapped
 
 _MEANINGS: dict[State, Meaning] = {"diverged": "bad", "crashed": "bad", "near": "warn", "equal": "good"}
-_ORDER: tuple[State, ...] = ("diverged", "crashed", "near", "unknown", "raised", "noisy")
 PROVES = "Equal answers say nothing of what these probes do not compute."
 
 
@@ -32,7 +31,7 @@ def outcome_of_tally(tally: Tally) -> str:
 
 def meaning_of_tally(tally: Tally) -> Meaning:
     """Return how an outcome is marked: by the worst of its states."""
-    worst: State = next((state for state in _ORDER if tally.states.get(state, 0)), "equal")
+    worst: State = next((state for state in TOLD_ORDER if tally.states.get(state, 0)), "equal")
     return "warn" if tally.reason else _MEANINGS.get(worst, "warn")
 
 
@@ -43,7 +42,7 @@ def numbers_text(compared: Compared, style: Style, width: int, *, everything: bo
     wide = max(map(len, titles), default=0)
     for title, tally in zip(titles, compared.tallies, strict=True):
         named = [row for row in unequal(compared) if everything and _is_of(row, tally)]
-        named.sort(key=lambda row: (_ORDER.index(row.state), row.weight))
+        named.sort(key=lambda row: (TOLD_ORDER.index(row.state), row.weight))
         text = one_line(outcome_of_tally(tally) + (f": {listed(named, len(named))}" if named else ""))
         indent = " " * (wide + 4)
         first, *rest = wrapped(text, indent, width)

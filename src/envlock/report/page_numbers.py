@@ -59,7 +59,7 @@ def _table(rows: Sequence[Row], *, everything: bool) -> Iterator[str]:
             suite_name(row.framework, row.device),
             PASS_NAMES[row.which],
             row.state,
-            ulps_text(row.ulps) if row.ulps is not None else "",
+            ulps_text(row.ulps) if row.ulps is not None and not row.reason else "",
             row.reason,
         )
         yield f"<tr><td><code>{text(row.probe)}</code></td>" + "".join(f"<td>{text(c)}</td>" for c in cells) + "</tr>"

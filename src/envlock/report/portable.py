@@ -47,7 +47,7 @@ def _portable(finding: Finding) -> Finding:
 
 def _compared(compared: Compared) -> Compared:
     """Return a comparison of numbers without folders: settings name some, and frameworks that fail."""
-    told = ("expected", "found", "text")
+    told = ("expected", "found", "change", "text")
     return replace(
         compared,
         tallies=tuple(replace(each, reason=without_folders(each.reason)) for each in compared.tallies),

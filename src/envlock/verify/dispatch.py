@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from envlock.model.machine import Cpu
+from envlock.model.numerics import PROJECT
 
 _NUMPY: tuple[tuple[str, str], ...] = (
     ("SSSE3", "ssse3"),
@@ -34,9 +35,9 @@ _NUMPY: tuple[tuple[str, str], ...] = (
 )
 """NumPy's features (CPU build options; X86_V3 and X86_V4 since 2.4) by Linux's. It ignores those it does not know."""
 _CORES: tuple[tuple[str, str], ...] = (
-    ("SapphireRapids", "avx512f avx512_bf16 amx_tile"),
-    ("Cooperlake", "avx512f avx512vl avx512_bf16"),
-    ("SkylakeX", "avx512f avx512vl avx512bw avx512dq"),
+    ("SapphireRapids", "avx2 fma avx512f avx512_bf16 amx_tile"),
+    ("Cooperlake", "avx2 fma avx512f avx512vl avx512_bf16"),
+    ("SkylakeX", "avx2 fma avx512f avx512vl avx512bw avx512dq"),
     ("Zen", "avx2 fma"),
     ("Haswell", "avx2 fma"),
     ("Sandybridge", "avx"),
@@ -57,7 +58,10 @@ _ONEDNN: tuple[tuple[str, str], ...] = (
     ("SSE41", "sse4_1"),
 )
 """oneDNN developer guide, CPU dispatcher control."""
-_ATEN: tuple[tuple[str, str], ...] = (("avx512", "avx512f avx512vl avx512bw avx512dq fma"), ("avx2", "avx2 fma"))
+_ATEN: tuple[tuple[str, str], ...] = (
+    ("avx512", "avx2 fma avx512f avx512vl avx512bw avx512dq"),
+    ("avx2", "avx2 fma"),
+)
 _MKL: tuple[tuple[str, str], ...] = (
     ("AVX512", "avx512f avx512vl avx512bw avx512dq"),
     ("AVX2", "avx2 fma"),
@@ -106,7 +110,7 @@ def caps(framework: str, expected: Cpu, found: Cpu, variables: Mapping[str, str]
     if wanted >= here and expected.vendor == found.vendor:
         return ()
     usable = wanted & here
-    everything = framework == "project"
+    everything = framework == PROJECT
     shared = _libm(wanted, here)
     if everything or framework in ("numpy", "scikit-learn"):
         shared |= _loops(wanted, here)

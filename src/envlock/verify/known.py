@@ -87,13 +87,11 @@ def _tables() -> tuple[_Table, ...]:
     return tuple(msgspec.toml.decode((folder / name).read_bytes(), type=_Table) for name in found)
 
 
-def facts_between(package: str, one: str, other: str) -> tuple[Fact, ...]:
-    """Return what is known to change between two releases of a package, in either direction, the weightiest first."""
-    return facts_of({package: (one, other)}).get(package, ())
-
-
 def facts_of(steps: Mapping[str, tuple[str, str]]) -> dict[str, tuple[Fact, ...]]:
-    """Return the same for several packages, by normalised name; packages of one project tell each fact once."""
+    """Return what is known to change between two releases of packages, in either direction, the weightiest first.
+
+    Packages go by their normalised names; those of one project tell each fact once.
+    """
     return {
         package: tuple(_fact(table, row) for row in rows)
         for table in _tables()

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from envlock.model.numbers import UNSAMPLED, Compared, Row, State, Tally
 from envlock.model.numerics import (
     PASSES,
+    PROJECT,
     Answer,
     Device,
     Explanation,
@@ -71,7 +72,11 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
         if self.found.loaded != "ok":
             return _failure(self.found)
         if self.is_of_other_probes:
+            if self.framework == PROJECT:
+                return "the code of the project's probes is not what it was when the fingerprint was made"
             return "the fingerprint was made with other probes than these"
+        if not (_answers(self.expected) or _answers(self.found)):
+            return "it has no probes, neither there nor here"
         return ""
 
 
@@ -151,17 +156,21 @@ def _apart(expected: Sequence[Sample], found: Sequence[Sample], ulps: int) -> tu
     differing = [(one, other) for one, other in zip(expected, found, strict=True) if one.bits != other.bits]
     if not differing:
         return "diverged", None, UNSAMPLED
-    furthest = 0
+    furthest, told = -1, ""
     for one, other in differing:
         distance, reason = distance_of(one, other)
         if distance is None:
             return "diverged", None, reason
-        furthest = max(furthest, distance)
-    return ("near" if furthest <= ulps else "diverged"), furthest, ""
+        if distance > furthest:
+            furthest, told = distance, reason
+    return ("near", furthest, "") if furthest <= ulps else ("diverged", furthest, told)
 
 
 def distance_of(expected: Sample, found: Sample) -> tuple[int | None, str]:
-    """Return the largest distance of two samples' elements in ULPs, or None with the reason why there is none.
+    """Return the largest distance of two samples' elements in ULPs, and what it is where that says nothing to people.
+
+    Of two numbers that are an eighth or more apart it is `far apart`, or `another sign`. The distance is None with the
+    reason why, where there is none.
 
     A ULP is one step to the next number of the type, so that a sign that changes is as far as the way through zero,
     where most numbers of a type are; -0 and +0 are one step apart. There is no distance of a number to NaN or to an
@@ -176,7 +185,8 @@ def distance_of(expected: Sample, found: Sample) -> tuple[int | None, str]:
     if len(one) != len(other) or len(one) % width:
         return None, "the samples are not alike"
     infinity = (1 << (8 * width - 1)) - (1 << mantissa)
-    furthest = 0
+    far = 1 << (mantissa - 3)
+    furthest, turned = 0, False
     for (left,), (right,) in zip(
         struct.iter_unpack(f"<{code}", one), struct.iter_unpack(f"<{code}", other), strict=True
     ):
@@ -190,8 +200,10 @@ def distance_of(expected: Sample, found: Sample) -> tuple[int | None, str]:
             return None, "NaN against a number" if max(sizes) > infinity else "an infinity against another number"
         # Two's complement of negative ones makes neighbours of neighbours, and one step of -0 and +0.
         steps = [size if bits == size else -size - 1 for bits, size in zip((left, right), sizes, strict=True)]
-        furthest = max(furthest, abs(steps[0] - steps[1]))
-    return furthest, ""
+        distance = abs(steps[0] - steps[1])
+        if distance > furthest:
+            furthest, turned = distance, (steps[0] < 0) != (steps[1] < 0)
+    return furthest, ("another sign" if turned else "far apart") if furthest >= far else ""
 
 
 def compared(

@@ -30,6 +30,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """What the factor is called where the experiments did not settle it; empty for the same name."""
     changes: str = ""
     """Both sides in one phrase, where there is a shorter one than telling the one and the other."""
+    pairs: str = ""
+    """From the one to the other, package by package; empty where it has no parts."""
 
     @property
     def name(self) -> str:
@@ -45,6 +47,11 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     def here(self) -> str:
         """How it was found, as a phrase of its own."""
         return _phrase(self.factor, self.found)
+
+    @property
+    def change(self) -> str:
+        """How it was expected and, behind an arrow, how it was found."""
+        return self.pairs or f"{self.expected} → {self.found}"
 
     @property
     def both(self) -> str:

@@ -10,7 +10,7 @@ from envlock.model.computing import used_by
 from envlock.model.factors import factor_of, relevant
 from envlock.model.machine import Accelerator, Accelerators, Cpu
 from envlock.model.numerics import Conditions, Pass, Suite
-from envlock.model.passes import THREAD_VARIABLES
+from envlock.model.passes import ALL_THREAD_VARIABLES
 from envlock.model.redaction import is_redacted
 from envlock.verify.dispatch import caps, kernel_features
 from envlock.verify.numeric_difference import DISPATCH, LIBRARY, THREADS, Change, Difference, difference
@@ -52,8 +52,8 @@ def _threads(suite: Suite, expected: Conditions, found: Conditions) -> Iterator[
     settable = not any(is_redacted(value or "") for value in told.values())
     if settable:
         # What the fingerprint's variables say goes before the number of its CPUs.
-        given = {name: value for name, value in expected.variables.items() if name in THREAD_VARIABLES}
-        unset: dict[str, str | None] = dict.fromkeys(THREAD_VARIABLES) if given else {}
+        given = {name: value for name, value in expected.variables.items() if name in ALL_THREAD_VARIABLES}
+        unset: dict[str, str | None] = dict.fromkeys(ALL_THREAD_VARIABLES) if given else {}
         experiments += [(unset | given | told, count) for count in dict.fromkeys(counts)]
         experiments += [(told, None)] if names else []
     texts = [_said_threads(each, names, counted=bool(counts)) for each in (expected, found)]
@@ -148,14 +148,23 @@ def _library(one: Suite, other: Suite, expected: Conditions, found: Conditions) 
     if names:
         texts = [_said_versions(names, side.versions) for side in (expected, found)]
         changes = _listed([_said_change(name, expected.versions, found.versions) for name in names])
-        yield Difference(factor=LIBRARY, expected=texts[0], found=texts[1], changes=changes)
+        first, *rest = [_pair(name, expected.versions, found.versions) for name in names]
+        pairs = f"{first} ({_listed(rest)})" if rest else first
+        yield Difference(factor=LIBRARY, expected=texts[0], found=texts[1], changes=changes, pairs=pairs)
     elif one.version != other.version:
-        texts = [f"{other.framework} {suite.version or 'of an unknown version'}" for suite in (one, other)]
-        yield Difference(factor=LIBRARY, expected=texts[0], found=texts[1])
+        versions = [suite.version or "of an unknown version" for suite in (one, other)]
+        texts = [f"{other.framework} {version}" for version in versions]
+        yield Difference(factor=LIBRARY, expected=texts[0], found=texts[1], pairs=f"{texts[0]} → {versions[1]}")
 
 
 def _said_versions(names: tuple[str, ...], versions: Mapping[str, str]) -> str:
     return _listed([f"{name} {versions[name]}" if name in versions else f"no {name}" for name in names])
+
+
+def _pair(name: str, expected: Mapping[str, str], found: Mapping[str, str]) -> str:
+    if name in expected and name in found:
+        return f"{name} {expected[name]} → {found[name]}"
+    return f"{name} {expected[name]} gone" if name in expected else f"{name} {found[name]} new"
 
 
 def _said_change(name: str, expected: Mapping[str, str], found: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from envlock.model.numerics import Answer, Experiment, Explanation, Pass
-from envlock.verify.numeric_difference import DISPATCH, LIBRARY, Difference
+from envlock.verify.numeric_difference import DISPATCH, LIBRARY, THREADS, Difference
 
 NOISE, UNEXPLAINED = "noise", "unexplained"
 _UNCHANGED = Experiment(factor=NOISE, expected="", found="")
@@ -43,13 +43,23 @@ def inquire(
     left = set(expected)
     explained: list[Explanation] = []
 
-    def keep(factor: str, one: str, other: str, probes: Collection[str], text: str, *, tested: bool = True) -> None:
+    def keep(
+        factor: str, one: str, other: str, probes: Collection[str], text: str, *, tested: bool = True, change: str = ""
+    ) -> None:
         names = tuple(name for name in expected if name in probes)  # in the order of the suite
         if names:
             left.difference_update(names)
             sentence = _sentence(len(names), framework, text)
             explained.append(
-                Explanation(factor=factor, expected=one, found=other, tested=tested, probes=names, text=sentence)
+                Explanation(
+                    factor=factor,
+                    expected=one,
+                    found=other,
+                    change=change,
+                    tested=tested,
+                    probes=names,
+                    text=sentence,
+                )
             )
 
     again = yield _UNCHANGED, frozenset(left)
@@ -77,7 +87,9 @@ def inquire(
     if named:
         texts = ("; ".join(each.expected for each in named), "; ".join(each.found for each in named))
         factor = " or ".join(each.name for each in named)
-        keep(factor, *texts, left, _eliminated(which, named, others, settled), tested=False)
+        change = "; ".join(each.change for each in named) if any(each.pairs for each in named) else ""
+        told = _eliminated(which, named, others, settled)
+        keep(factor, *texts, left, told, tested=False, change=change)
     keep(UNEXPLAINED, "", "", left, _unexplained(which, settled), tested=False)
     return tuple(explained)
 
@@ -154,7 +166,7 @@ def _eliminated(
     which: Pass, named: Sequence[Difference], others: Sequence[Difference], differences: Sequence[Difference]
 ) -> str:
     texts = [each.both for each in named]
-    whose = _listed([f"the {each.name}" if each.name != "threads" else "threads" for each in named], " or ")
+    whose = _listed([f"the {each.name}" if each.name != THREADS else "threads" for each in named], " or ")
     where = "" if which == "canonical" else "in the configured pass alone "
     sentences = [f"[differ] {where}because of {whose}: {'; '.join(texts)}."]
     if which == "canonical":

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from envlock.model.influence import NUMERICS_RANK
-from envlock.model.number_words import PROJECT, because, merged, title_of
+from envlock.model.number_words import because, merged, title_of
 from envlock.model.numbers import Row, State, Tally
-from envlock.model.numerics import PASSES
+from envlock.model.numerics import PASSES, PROJECT
 from envlock.verify.case import Case
 
 

@@ -26,6 +26,7 @@ import types
 TOLD = os.dup(1)
 os.dup2(2, 1)  # whatever frameworks and probes print is not an answer
 ME = os.getpid(), os.fstat(TOLD)[1:3]
+TELLING = threading.Lock()  # one thread says that it is loading, another what was loaded
 globals().pop("__file__", None)  # processes that multiprocessing spawns would look for a file <stdin>
 sys.path[:] = [folder for folder in sys.path if folder not in ("", os.getcwd())]
 
@@ -44,13 +45,14 @@ def tell(**message):
     raw = (json.dumps(message, sort_keys=True) + "\n").encode("ascii")
     if os.getpid() != ME[0]:
         os._exit(0)
-    try:
-        if os.fstat(TOLD)[1:3] != ME[1]:
-            raise OSError
-        while raw:
-            raw = raw[os.write(TOLD, raw) :]
-    except OSError:
-        os._exit(70)
+    with TELLING:
+        try:
+            if os.fstat(TOLD)[1:3] != ME[1]:
+                raise OSError
+            while raw:
+                raw = raw[os.write(TOLD, raw) :]
+        except OSError:
+            os._exit(70)
 
 
 def one_line(error):
@@ -227,7 +229,11 @@ def digest(value, plain):
 def ask(name, function, plain, times):
     try:
         tell(begin=name)
-        first = digest(function(), plain)
+        value = function()
+        if value is None:
+            raise Unhashable("it returns None")
+        first = digest(value, plain)
+        del value
         again = first
         for _ in range(times - 1):
             tell(again=name)
@@ -330,7 +336,20 @@ def loading(times, seconds):
     return loaded
 
 
+def end_with_parent():
+    """Let Linux end this process when envlock is killed: nobody else would end what hangs."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+    except Exception:
+        pass  # another system, or a Python without ctypes
+
+
 def main(plan):
+    if sys.platform.startswith("linux"):
+        end_with_parent()
+    os.write(TOLD, b"\n")  # ends a line that a sitecustomize may have left open
     tell(started=True)
     loaded = loading(*plan["loading"])
     if plan["threads"] is not None and plan["device"] == "cpu":

@@ -15,8 +15,8 @@ RULE = Rule(
     title="Programs get as many CPUs as the class that --on asks for has: online, by affinity and by a cgroup's quota.",
     why="Libraries take a thread for each CPU unless they are told, and threads decide the order of sums.",
     impact="results",
-    source="Measured: from 1 to 2 threads 24 of 171 TensorFlow 2.5.0 probes differ, 6 of 56 of NumPy's, by taskset "
-    "alone too",
+    source="Measured, see docs/numerics-measured.md: from 1 to 2 threads matrix products, decompositions and training "
+    "differ",
 )
 
 

@@ -15,8 +15,8 @@ RULE = Rule(
     title="The CPU has the features of the class that --on asks for.",
     why="Libraries choose their kernels by them, and sums are taken in another order.",
     impact="results",
-    source="Measured: without AVX2 or FMA3 5 to 8 of 56 NumPy probes differ (exp, sin); "
-    "oneDNN is on by default only with AVX512_VNNI, BF16 or AMX (tensorflow#56039)",
+    source="Measured, see docs/numerics-measured.md: without NumPy's loops for AVX2 or AVX-512 logarithms, powers and "
+    "the order of equal elements differ; oneDNN is on by default only with AVX512_VNNI, BF16 or AMX (tensorflow#56039)",
 )
 
 

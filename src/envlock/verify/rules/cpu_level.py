@@ -15,8 +15,8 @@ RULE = Rule(
     title="The CPU reaches the generic level of the class that --on asks for.",
     why="Libraries choose their kernels by it; code compiled for a higher level ends in an illegal instruction.",
     impact="results",
-    source="x86-64 psABI, Micro-Architecture Levels; measured: "
-    "OPENBLAS_CORETYPE changes 8 of 56 NumPy probes, one ended in SIGILL",
+    source="x86-64 psABI, Micro-Architecture Levels; measured, see docs/numerics-measured.md: OpenBLAS's kernels for "
+    "other cores change products and decompositions, and end in SIGILL where the CPU lacks their instructions",
 )
 
 

@@ -8,7 +8,7 @@ from envlock.model.finding import Finding, Rule
 from envlock.model.number_words import listed
 from envlock.model.numbers import Row
 from envlock.verify.case import Case
-from envlock.verify.suite_rows import explained, rows_in
+from envlock.verify.suite_rows import SuiteRows, explained, rows_in
 from envlock.verify.way_back import way_back
 
 RULE = Rule(
@@ -36,13 +36,16 @@ def check(case: Case) -> Iterator[Finding]:
             rank=part.rank,
         )
     for part in rows_in(case, "crashed", _in_both):
+        compared = _has_numbers(case, part)
         yield RULE.finding(
             part.title,
-            expected="a crash or hang, as in the fingerprint",
+            expected="a crash or hang, as in the fingerprint" if compared else "numbers to compare",
             found=f"{part.share} crash or hang: {listed(part.rows)}",
-            why="They did so where the fingerprint was made.",
+            why="They did so where the fingerprint was made."
+            + ("" if compared else " No other probe of it gives numbers, so that nothing was compared."),
             package=part.package,
-            severity="info",
+            nature="drift" if compared else "unknown",
+            severity="info" if compared else "error",
             rank=part.rank,
         )
     for part in rows_in(case, "crashed", lambda row: not _here_alone(row) and not _in_both(row)):
@@ -60,6 +63,15 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _here_alone(row: Row) -> bool:
     return row.found in ("crashed", "hung") and row.expected == "ok"
+
+
+def _has_numbers(case: Case, part: SuiteRows) -> bool:
+    """Tell whether some probe of a suite gave numbers in either pass, there and here."""
+    return case.numbers is not None and any(
+        row.state in ("equal", "near", "diverged")
+        for row in case.numbers.rows
+        if (row.framework, row.device) == (part.tally.framework, part.tally.device)
+    )
 
 
 def _in_both(row: Row) -> bool:

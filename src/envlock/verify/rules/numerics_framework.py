@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from envlock.model.finding import Finding, Rule
 from envlock.model.influence import NUMERICS_RANK
-from envlock.model.number_words import PROJECT, suite_name
+from envlock.model.number_words import suite_name
+from envlock.model.numerics import PROJECT
 from envlock.model.observation import Unknown
 from envlock.verify.case import Case
 
@@ -38,7 +39,10 @@ def check(case: Case) -> Iterator[Finding]:
         return
     from envlock.verify.numbers import pairs
 
-    for pair in pairs(case.fingerprint.numerics, case.numerics):
+    both = pairs(case.fingerprint.numerics, case.numerics)
+    if not both:
+        yield RULE.finding("probes", expected="their numbers", found="there are none", rank=NUMERICS_RANK)
+    for pair in both:
         if pair.expected is not None and pair.obstacle and not pair.is_of_other_probes:
             yield _finding(case, pair)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envlock.model.finding import Finding, Rule
-from envlock.model.number_words import PROJECT, listed
+from envlock.model.number_words import listed
 from envlock.model.numbers import Row
+from envlock.model.numerics import PROJECT
 from envlock.verify.case import Case
 from envlock.verify.suite_rows import SuiteRows, rows_in
 

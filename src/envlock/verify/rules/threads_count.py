@@ -19,8 +19,8 @@ RULE = Rule(
     why="Sums are taken in another order: matrix products, gradients and all training change in the last bits.",
     policies={"compatible": "warning"},
     impact="results",
-    source="Measured, see data/changes: from 1 to 2 threads 24 of 171 TensorFlow 2.5.0 probes differ, 6 of 56 of "
-    "NumPy's, by taskset alone too",
+    source="Measured, see docs/numerics-measured.md: from 1 to 2 threads matrix products, decompositions and training "
+    "differ",
 )
 
 

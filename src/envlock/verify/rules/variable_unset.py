@@ -19,7 +19,7 @@ RULE = Rule(
     why="It chooses kernels, their order, their precision or their seed, and nobody else has it.",
     policies={"compatible": "warning"},
     impact="results",
-    source="The documentation of each library; measured, see data/changes",
+    source="The documentation of each library; measured, see docs/numerics-measured.md",
 )
 
 

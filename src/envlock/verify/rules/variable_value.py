@@ -20,8 +20,8 @@ RULE = Rule(
     why="It chooses kernels, their order or their seed, or whatever else the lock sets it for.",
     policies={"compatible": "warning"},
     impact="results",
-    source="Measured, see data/changes: with OPENBLAS_CORETYPE 8 of 56 NumPy probes differ, with oneDNN 33 of 171 of "
-    "TensorFlow's",
+    source="Measured, see docs/numerics-measured.md: OPENBLAS_CORETYPE, NPY_DISABLE_CPU_FEATURES, "
+    "TF_ENABLE_ONEDNN_OPTS, ATEN_CPU_CAPABILITY",
 )
 
 
