@@ -165,7 +165,9 @@ def test_a_framework_that_does_not_load(project: Project, numpy: Path, kind: str
 
 
 def test_a_framework_that_is_not_there(project: Project) -> None:
-    """That is drift too: exit 1, both are told, and no fingerprint is made of it."""
+    """That is drift too: exit 1, both are told, and no fingerprint is made of it, whatever the manifest allows."""
+    manifest = project.folder / "envlock.toml"
+    before = manifest.read_text()
     (site,) = project.folder.glob(".venv/lib/*/site-packages")
     moved = project.folder / "moved"
     moved.mkdir()
@@ -176,7 +178,12 @@ def test_a_framework_that_is_not_there(project: Project) -> None:
         assert (done.code, found(done)) == (1, [("numerics-framework", "numpy")])
         refused = project.run("fingerprint")
         assert (refused.code, "[not-the-locked]" in refused.err) == (1, True)
+        manifest.write_text(f'{before}\n[env.small.verify]\nrules = {{ package-missing = "off" }}\n')
+        assert project.run("verify").code == 0
+        refused = project.run("fingerprint")
+        assert (refused.code, "[not-the-locked]" in refused.err) == (1, True)
     finally:
+        manifest.write_text(before)
         for path in moved.iterdir():
             path.rename(site / path.name)
         moved.rmdir()

@@ -8,26 +8,32 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import click
 import pytest
 from msgspec.structs import replace
 from tools.probes_page import definitions, suites
 
 from envlock.adapters.probing import PythonProbing
+from envlock.cli.fingerprint import _tell as tell_fingerprint
+from envlock.cli.fingerprint import command
+from envlock.cli.targets import default_target
 from envlock.errors import EnvlockError, UsageError
 from envlock.formats.fingerprint import fingerprint_bytes, read_fingerprint
 from envlock.model.finding import Finding, Nature, Summary, Verdict, judge
 from envlock.model.hardware import AcceleratorClass, HardwareClass
 from envlock.model.lock import Lock, LockFile
 from envlock.model.machine import Machine
-from envlock.model.numerics import Fingerprint, Numerics, Suite
+from envlock.model.numerics import Answer, Fingerprint, Numerics, Suite
 from envlock.model.observation import Environment, Interpreter, Layout, Observation
 from envlock.model.terms import Terms
 from envlock.model.unknown import Unknown
 from envlock.observe.installed import observe_installed
 from envlock.observe.probe_list import listed_probes
+from envlock.observe.probe_pass import PATIENCE
 from envlock.operations.expected_numbers import class_for, classes_in, expected_numbers, hardware_name
 from envlock.operations.fingerprint import failures, fingerprint_of, keep_fingerprint, refuse_other
 from envlock.operations.numerics import Numbers, Questions, Stage, sources_of, with_numbers
+from envlock.operations.run import other_numbers
 from tests.unit.machines import replay
 from tests.unit.numerics import MACHINE, demo_lock, failed, fingerprint, gave, numerics, probe, suite
 from tests.unit.venvs import lock_of
@@ -316,3 +322,45 @@ def test_probes_are_listed_without_running_any() -> None:
     for framework, path in suites().items():
         expected = [(each.name, each.sensitive, each.device) for each in definitions(framework, path.read_text())]
         assert [(each.name, each.sensitive, each.device) for each in listed if each.framework == framework] == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept", "told"),
+    [
+        (gave(1.0), True, "next: git add fp.json; elsewhere: envlock verify demo --numerics"),
+        (gave(1.0), False, "next, elsewhere: envlock verify demo --against fp.json"),
+        (failed("raised", "ValueError: no"), True, "next: mend these probes; then again: envlock fingerprint demo"),
+    ],
+)
+def test_what_to_do_next(answer: Answer, capsys: pytest.CaptureFixture[str], *, kept: bool, told: str) -> None:
+    """Git and the other machine; a probe of the project that gave no result is to be mended before."""
+    made = replace(fingerprint(numerics(suite("project", probe("mine", answer))), "ab" * 32), env="demo")
+    ctx = click.Context(command, obj={"quiet": False})
+    tell_fingerprint(ctx, made, Path("fp.json"), "new", failures(made.numerics), kept=kept)
+    assert capsys.readouterr().out.splitlines()[-1] == f"  {told}"
+
+
+def test_threads_of_the_shell_are_told_where_the_lock_has_none(tmp_path: Path) -> None:
+    """`envlock run` passes them on, a fingerprint says so: elsewhere the numbers as configured will be others."""
+    lock = lock_with(tmp_path).lock
+    environ = {"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell", "HOME": "/"}
+    assert other_numbers(lock, environ) == ("OPENBLAS_CORETYPE",)
+    assert other_numbers(lock, environ, threads=True) == ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
+    fixed = replace(lock, settings=replace(lock.settings, threads=1))
+    assert other_numbers(fixed, environ, threads=True) == ("OPENBLAS_CORETYPE",)
+
+
+def test_without_an_environment_it_says_which_to_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option for an image is the command's own."""
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.delenv("CONDA_PREFIX", raising=False)
+    with pytest.raises(UsageError, match="no-target") as caught:
+        default_target(tmp_path / ".venv", "run probes in", "--in-image")
+    assert caught.value.what == "There is nothing to run probes in yet."
+    assert "--in-image" in caught.value.hint
+
+
+def test_patience_is_what_the_help_says() -> None:
+    """The default of the option is that of the operations, which are imported too late to be asked."""
+    (option,) = (each for each in command.params if each.name == "patience")
+    assert option.default == PATIENCE

@@ -346,7 +346,9 @@ def test_the_project_s_probes_are_told_apart_by_their_files(project: Path) -> No
     inside = project_source(TARGETS, project, inside="/work")
     assert (inside.folder, inside.sha256) == ("/work", source.sha256)
     (project / "src" / "inner.py").write_text("class Model:\n    def fit(): return [1.5, 3]\n")
-    assert project_source(TARGETS, project).sha256 != source.sha256
+    assert (changed := project_source(TARGETS, project).sha256) != source.sha256
+    (project / "src" / "probes.py").write_text("")  # the one beside src is imported, and looked at
+    assert project_source(TARGETS, project).sha256 == changed
 
 
 def test_a_probe_s_source_can_be_found_and_its_own_processes_start(tmp_path: Path) -> None:

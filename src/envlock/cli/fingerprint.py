@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,12 +115,12 @@ def _here(ctx: click.Context, manifest: Manifest, lock_file: LockFile, python: P
     """Open an environment of this machine, which has to be the locked one."""
     from envlock.adapters.interpreter import TargetPython
     from envlock.model.terms import Terms
-    from envlock.operations.fingerprint import refuse_other
+    from envlock.operations.fingerprint import refuse_other, without_allowances
     from envlock.operations.verify import environment_case
     from envlock.verify.judgement import verdict_of
 
     env = lock_file.lock.env
-    target = python or default_target(manifest.venv_path(env))
+    target = python or default_target(manifest.venv_path(env), "run probes in", "--in-image")
     shown = relative(target.absolute())
     case = environment_case(
         lock_file,
@@ -130,7 +131,9 @@ def _here(ctx: click.Context, manifest: Manifest, lock_file: LockFile, python: P
         name=shown,
         venv="" if python is None else shown,
     )
-    refuse_other(verdict_of(case), case.sync)
+    verdict = verdict_of(case)
+    for judged in (verdict, without_allowances(verdict, case)):
+        refuse_other(judged, case.sync)
     return here(target)(case.observation)
 
 
@@ -175,7 +178,7 @@ def _warn_of_settings(ctx: click.Context, lock_file: LockFile) -> None:
     """Tell of variables that change numbers and that the lock does not set: the configured pass has them."""
     from envlock.operations.run import other_numbers
 
-    for name in other_numbers(lock_file.lock, os.environ):
+    for name in other_numbers(lock_file.lock, os.environ, threads=True):
         _warn(ctx, f"{name} is set here and not by the lock; the numbers as configured have it.")
 
 
@@ -216,6 +219,8 @@ def _tell(
         click.echo(f"  next: mend these probes; then again: envlock fingerprint {fingerprint.env}")
     elif kept:
         click.echo(f"  next: git add {relative(path)}; elsewhere: envlock verify {fingerprint.env} --numerics")
+    else:
+        click.echo(f"  next, elsewhere: envlock verify {fingerprint.env} --against {shlex.quote(relative(path))}")
 
 
 def _print_json(fingerprint: Fingerprint, path: Path, became: str, failed: tuple[Failure, ...]) -> None:

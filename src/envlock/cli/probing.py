@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 patience_option = click.option(
     "--patience",
     type=click.FloatRange(min=0.1),
-    default=60.0,
+    default=60.0,  # observe.probe_pass.PATIENCE, which --help does not import
     metavar="SECONDS",
     help="How long a probe may take to answer (default 60), and a framework, four times, to be imported.",
 )

@@ -181,14 +181,19 @@ def _elsewhere(target: Path, venv: Path) -> str:
     return "" if venv.exists() and folder.samefile(venv) else relative(folder.absolute())
 
 
-def default_target(venv: Path) -> Path:
-    """Return the project's virtual environment, else the active one; UsageError (`no-target`) where there is none."""
+def default_target(venv: Path, verb: str = "verify", image: str = "--image") -> Path:
+    """Return the project's virtual environment, else the active one; UsageError (`no-target`) where there is none.
+
+    Args:
+        verb: what it is for.
+        image: the option that names an image instead.
+    """
     for path in (venv, active_environment()):
         if path is not None and path.exists():
             return path
     raise UsageError(
         "no-target",
-        "There is nothing to verify yet.",
+        f"There is nothing to {verb} yet.",
         expected=f"a virtual environment {relative(venv)}, or an active one",
-        hint="Make it with `envlock sync`, or name a target with --python or --image.",
+        hint=f"Make it with `envlock sync`, or name a target with --python or {image}.",
     )

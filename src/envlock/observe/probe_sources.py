@@ -99,7 +99,7 @@ def project_source(targets: Mapping[str, str], folder: Path, *, inside: str = ""
 
 
 def _digest_of(module: str, folder: Path) -> str:
-    for root in (folder / "src", folder):  # in the order in which they are imported
+    for root in (folder, folder / "src"):  # in the order in which they are imported
         path = root.joinpath(*module.split("."))
         for file in (path / "__init__.py", path.with_name(path.name + ".py")):
             with contextlib.suppress(OSError, ValueError):

@@ -11,14 +11,16 @@ from envlock import __version__
 from envlock.errors import EnvlockError, IntegrityError, StaleError, UnverifiableError, UsageError
 from envlock.formats.beside import write_beside
 from envlock.formats.fingerprint import fingerprint_bytes, parse_fingerprint
-from envlock.model.finding import Finding, Verdict
+from envlock.model.finding import Finding, Verdict, judge
 from envlock.model.lock import LockFile
 from envlock.model.number_words import PASS_NAMES, suite_name
 from envlock.model.numerics import PROJECT, Answer, Fingerprint, Numerics, Pass, Suite
 from envlock.model.observation import Unknown
 from envlock.operations.expected_numbers import class_for
 from envlock.operations.numerics import Questions, Stage, nothing_to_probe, observe_numerics, sources_of
+from envlock.verify.case import Case
 from envlock.verify.numbers import compare
+from envlock.verify.rules import check_all
 
 _REFUSALS: dict[int, type[EnvlockError]] = {1: StaleError, 3: UnverifiableError, 4: IntegrityError}
 
@@ -60,6 +62,15 @@ def refuse_other(verdict: Verdict, sync: str) -> None:
         found=_sides(grave)[1] + more,
         hint=sync,
     )
+
+
+def without_allowances(verdict: Verdict, case: Case) -> Verdict:
+    """Return the verdict on what decides results, whatever rules the manifest turns off and findings it waives.
+
+    Somebody may live with another release; its numbers are those of another lock all the same.
+    """
+    deciding = [one for one in check_all(case) if one.impact == "results" and one.nature != "unknown"]
+    return judge(verdict.summary, deciding)
 
 
 def _nature(verdict: Verdict) -> str:

@@ -77,14 +77,20 @@ def local_command(
     return Command(program=Path(found), argv=tuple(argv), environment=variables, dropped=dropped)
 
 
-def other_numbers(lock: Lock, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the variables that change the numbers of a locked package and that the lock does not set."""
+def other_numbers(lock: Lock, environment: Mapping[str, str], *, threads: bool = False) -> tuple[str, ...]:
+    """Return the variables that change the numbers of a locked package and that the lock does not set.
+
+    Args:
+        threads: whether those that say how many threads count too where the lock leaves their number to the machine.
+    """
     packages = {package.name for package in lock.packages}
     return tuple(
         name
         for name in sorted(environment)
         if environment[name]
-        and dropped_by_run(name, packages, lock.settings.variables, threads=lock.settings.threads is not None)
+        and dropped_by_run(
+            name, packages, lock.settings.variables, threads=threads or lock.settings.threads is not None
+        )
     )
 
 

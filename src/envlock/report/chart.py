@@ -34,11 +34,11 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self.parts.values())
 
 
-def chart_of(compared: Compared, identity: str = "chart") -> str:
+def chart_of(compared: Compared) -> str:
     """Return the chart of a comparison as an SVG element for a page; empty where no probe differs."""
     bars = bars_of(compared)
     by = "factor and framework" if compared.explanations else "pass and framework"
-    return bar_chart(f"Probes that differ, by {by}", bars, identity=identity) if bars else ""
+    return bar_chart(f"Probes that differ, by {by}", bars) if bars else ""
 
 
 def bars_of(compared: Compared) -> tuple[Bar, ...]:
@@ -65,13 +65,12 @@ def _by_suite(rows: Sequence[Row]) -> dict[str, int]:
     return parts
 
 
-def bar_chart(title: str, bars: Sequence[Bar], *, identity: str = "chart", alone: bool = False) -> str:
+def bar_chart(title: str, bars: Sequence[Bar], *, alone: bool = False) -> str:
     """Return horizontal bars, each of its parts in one colour, with the numbers as text too.
 
     Args:
         title: of the chart, for those who do not see it as well.
         bars: the first one on top.
-        identity: of the element; ids in it begin so.
         alone: whether it is a file of its own, which brings its colours; in a page the style sheet has them.
     """
     series = list(dict.fromkeys(name for bar in bars for name in bar.parts))
@@ -79,7 +78,7 @@ def bar_chart(title: str, bars: Sequence[Bar], *, identity: str = "chart", alone
     margin = _MARGIN if alone else 0
     wide, high = _WIDTH + 2 * margin, height + 2 * margin
     size = f'viewBox="{-margin} {-margin} {wide} {high}" width="{wide}" height="{high}"'
-    names = [f"{text(identity)}-{part}" for part in ("title", "told")]
+    names = ("chart-title", "chart-told")
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" {size} aria-labelledby="{" ".join(names)}">',
         f'<title id="{names[0]}">{text(title)}</title>',
