@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 import pytest
 from msgspec.structs import replace
-from tools.probes_page import definitions, suites
 
 from envlock.adapters.probing import PythonProbing
 from envlock.cli.fingerprint import _tell as tell_fingerprint
@@ -28,7 +27,6 @@ from envlock.model.observation import Environment, Interpreter, Layout, Observat
 from envlock.model.terms import Terms
 from envlock.model.unknown import Unknown
 from envlock.observe.installed import observe_installed
-from envlock.observe.probe_list import listed_probes
 from envlock.observe.probe_pass import PATIENCE
 from envlock.operations.expected_numbers import class_for, classes_in, expected_numbers, hardware_name
 from envlock.operations.fingerprint import failures, fingerprint_of, keep_fingerprint, refuse_other
@@ -312,16 +310,6 @@ def test_what_is_installed_is_told_by_the_python_there() -> None:
     assert found.imported()["msgspec"][0].version == msgspec.__version__
     found = observe_installed(PythonProbing(Path("/nowhere/python")), {})
     assert isinstance(found, Unknown)
-
-
-def test_probes_are_listed_without_running_any() -> None:
-    """The same as the page has, each once."""
-    listed = listed_probes()
-    names = [each.name for each in listed]
-    assert len(set(names)) == len(names)
-    for framework, path in suites().items():
-        expected = [(each.name, each.sensitive, each.device) for each in definitions(framework, path.read_text())]
-        assert [(each.name, each.sensitive, each.device) for each in listed if each.framework == framework] == expected
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tools.probes_page import definitions, page, suites
+from tools.probes_page import page, suites
 
+from envlock.observe.probe_list import listed_probes, probes_in
 from envlock.observe.probe_sources import sources_for
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ def test_suite_imports_its_framework_only_in_a_function(tree: ast.Module) -> Non
 
 def test_probes_are_named_once_and_enough(framework: str) -> None:
     """Names are framework.area.operation, each once; there are as many as were promised; a line says what for."""
-    found = definitions(framework, SUITES[framework].read_text("utf-8"))
+    found = probes_in(framework, SUITES[framework].read_text("utf-8"))
     counted = Counter(each.name for each in found)
     assert [name for name, count in counted.items() if count > 1 or not NAME.fullmatch(name)] == []
     assert sum(each.device == "cpu" for each in found) >= LEAST[framework]
@@ -102,14 +103,19 @@ def test_suite_takes_nothing_from_chance(tree: ast.Module) -> None:
 
 def test_page_is_current() -> None:
     """docs/probes.md lists every probe: `python tools/probes_page.py > docs/probes.md` when this fails."""
-    assert (ROOT / "docs" / "probes.md").read_text("utf-8") == page()
+    text = (ROOT / "docs" / "probes.md").read_text("utf-8")
+    assert text == page()
+    assert text.count("\n| `") == len(listed_probes())
 
 
 def test_a_definition_is_read_without_being_run(tmp_path: Path) -> None:
     """Wrappers count, other calls do not; what is in a cell stays in it."""
     suite = 'raise SystemExit\nprobe("x.a.b", "s|t")(1)\nstep("x.gpu.b", "u", {})\nprobe(name, line)\nf("y.a.b", "v")\n'
     (tmp_path / "x.py").write_text(suite)
-    assert [tuple(each) for each in definitions("x", suite)] == [("x.a.b", "s|t", "cpu"), ("x.gpu.b", "u", "gpu")]
+    assert [(each.name, each.sensitive, each.device) for each in probes_in("x", suite)] == [
+        ("x.a.b", "s|t", "cpu"),
+        ("x.gpu.b", "u", "gpu"),
+    ]
     assert page(tmp_path).endswith(
         "## x\n\n2 probes, 1 of them of a GPU.\n\n| probe | sensitive to | device |\n| --- | --- | --- |\n"
         "| `x.a.b` | s\\|t | cpu |\n| `x.gpu.b` | u | gpu |\n"

@@ -38,4 +38,5 @@ def used_by(framework: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return those of some distributions that a suite computes with, what decides most first."""
     pattern = _pattern(framework)
     used = [name for name in names if pattern is None or pattern.fullmatch(name)]
-    return tuple(sorted(used, key=lambda name: (name != framework, influence_of(name).rank, name)))
+    first = (framework,) if pattern is not None else tuple(_USES)
+    return tuple(sorted(used, key=lambda name: (name not in first, influence_of(name).rank, name)))

@@ -23,20 +23,26 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 def listed_probes() -> tuple[Listed, ...]:
     """Return all built-in probes, in the order of the suites and of their sources."""
+    return tuple(probe for source in every_source() for probe in probes_in(source.framework, source.text))
+
+
+def probes_in(framework: str, text: str) -> tuple[Listed, ...]:
+    """Return the probes that the text of a suite defines, in its order.
+
+    A definition is a call, of ``probe`` or of what calls it in turn, with two literals: a name and a line.
+    """
     return tuple(
         Listed(
-            framework=source.framework,
-            device="gpu" if name.startswith(f"{source.framework}.gpu.") else "cpu",
+            framework=framework,
+            device="gpu" if name.startswith(f"{framework}.gpu.") else "cpu",
             name=name,
             sensitive=line,
         )
-        for source in every_source()
-        for name, line in dict(_named(ast.parse(source.text), f"{source.framework}.")).items()
+        for name, line in _named(ast.parse(text), f"{framework}.")
     )
 
 
 def _named(tree: ast.AST, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, line) of each definition: a call, of ``probe`` or of what calls it, with both as literals."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
         match call.args:

@@ -63,7 +63,10 @@ def inquire(
             )
 
     again = yield _UNCHANGED, frozenset(left)
-    noisy = {name for name in left if name in again and not _same(again[name], found[name])}
+    answered_again = {
+        name for name in left if name in again and again[name].status != "hung"
+    }  # a busy machine is no noise
+    noisy = {name for name in answered_again if not _same(again[name], found[name])}
     keep(NOISE, "", "", noisy, "[give] something else again when nothing is changed: it is noise, and no factor.")
     settled: list[Difference] = []
     for difference in differences:
