@@ -63,15 +63,13 @@ def inquire(
             )
 
     again = yield _UNCHANGED, frozenset(left)
-    answered_again = {
-        name for name in left if name in again and again[name].status != "hung"
-    }  # a busy machine is no noise
-    noisy = {name for name in answered_again if not _same(again[name], found[name])}
+    answered = {name for name in left if name in again and again[name].status != "hung"}  # nor is a busy machine noise
+    noisy = {name for name in answered if not _same(again[name], found[name])}
     keep(NOISE, "", "", noisy, "[give] something else again when nothing is changed: it is noise, and no factor.")
     settled: list[Difference] = []
     for difference in differences:
         agreeing: set[str] = set()
-        answered: set[str] = set()
+        answered = set()
         for experiment in difference.experiments:
             if left - agreeing:
                 answers = yield experiment, frozenset(left - agreeing)
