@@ -11,9 +11,13 @@ from msgspec.structs import replace
 from envlock.model.finding import Finding, Verdict
 from envlock.model.lock import Policy
 from envlock.model.numerics import Explanation, Numerics
+from envlock.model.observation import Environment, Layout, Observation
+from envlock.model.terms import Terms
 from envlock.model.unknown import Unknown
 from envlock.report.chart import Bar, bar_chart, bars_of, chart_of
 from envlock.report.formats import render
+from envlock.verify.case import Case
+from envlock.verify.judgement import verdict_of
 from envlock.verify.rules import all_rules
 from tests.unit.numerics import (
     CONDITIONS,
@@ -149,6 +153,27 @@ def test_explained_probes_name_the_way_back(tmp_path: Path, factor: str, variabl
     finding = only(verdict)
     assert finding.why == f"{factor}: 1 thread → 2 threads explains 1 (tested)."
     assert finding.fix == fix
+
+
+def test_what_is_not_locked_is_synced_before_its_numbers_are_kept(tmp_path: Path) -> None:
+    """`fingerprint` would refuse it."""
+    lock = demo_lock(tmp_path)
+    empty = Environment(
+        interpreter=Unknown(reason="it was not asked"),
+        layout=Layout(prefix="/v", sites=("/v/lib",), scripts="/v/bin", data="/v"),
+        distributions=(),
+        files={},
+    )
+    seen = Observation(
+        target=".venv",
+        full=False,
+        environment=empty,
+        numerics=numerics(suite("tensorflow", SPLIT)),
+        explanations=(replace(THREADS, factor="CPU"),),
+    )
+    known = fingerprint(numerics(suite("tensorflow", CONV)), lock.digest)
+    verdict = verdict_of(Case(lock, seen, terms=Terms(fingerprint=known)))
+    assert only(verdict).fix == "envlock sync demo"
 
 
 def test_a_limit_of_threads_that_only_this_shell_has(tmp_path: Path) -> None:

@@ -198,6 +198,13 @@ class Case(Commands):
         }
 
     @property
+    def make_fingerprint(self) -> str:
+        """The command that keeps the numbers of this target; it has to be the locked environment first."""
+        if self.sees_packages and len(self.matching) < len(self.locked):
+            return self.sync
+        return super().make_fingerprint
+
+    @property
     def judges_settings(self) -> bool:
         """Whether settings are judged: where `envlock run` or an image sets them, or a hardware class is asked for.
 

@@ -26,6 +26,8 @@ def way_back(case: Case, part: SuiteRows) -> str:
         return case.settle(factor)
     if factor == LIBRARY:
         return case.sync
+    if case.make_fingerprint == case.sync:
+        return case.sync
     return f"{case.make_fingerprint}   (if what this machine computes is right for you too)"
 
 
