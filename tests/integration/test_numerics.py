@@ -224,6 +224,15 @@ def test_probes_that_give_no_result(plain: Project) -> None:
     assert answers == {"third": "equal", "raises": "raised", "thing": "raised", "noise": "noisy"}
 
 
+def test_a_stale_lock_is_told(plain: Project) -> None:
+    """The next `lock` makes the fingerprint void, so it is no time to keep one; it is not refused."""
+    manifest = plain.folder / "envlock.toml"
+    manifest.write_text(manifest.read_text().replace(OWN, f"{OWN}\n[env.tiny.settings]\nthreads = 1\n"))
+    done = plain.ok("fingerprint")
+    assert "warning: the lock of 'tiny' is stale" in done.err
+    assert "keeping the numbers of what is locked" in done.err
+
+
 def test_a_fingerprint_says_nothing_of_whose_machine_it_is(plain: Project) -> None:
     """No path, host or user; made again it is the same file."""
     file = fingerprint_in(plain)

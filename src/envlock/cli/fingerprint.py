@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envlock.cli.inputs import look_at_inputs
 from envlock.cli.probing import here, patience_option, questions_of, staged
 from envlock.cli.targets import default_target, witnesses_of
 from envlock.cli.wiring import edges_of, environments, hardware_classes, manifest_here, only, relative
@@ -91,6 +92,7 @@ def command(
     manifest = manifest_here()
     name = only(manifest, env)
     lock_file = read_lock(manifest.lock_path(name))
+    look_at_inputs(ctx, manifest, name, locked=False, frozen=False, doing="keeping the numbers of")
     _check_output(output)
     opened = _in_image(ctx, manifest, lock_file) if in_image else _here(ctx, manifest, lock_file, python)
     with opened as stage:
