@@ -50,15 +50,15 @@ class SshKeygen:
             )
         return path
 
-    def sign(self, raw: bytes, key: str) -> bytes:
+    def sign(self, raw: bytes, key: str, namespace: str = SIGNING_NAMESPACE) -> bytes:
         """Sign on stdin and stdout, so that no file is left behind."""
         path = self.expect(key)
-        code, out, err = self._run(["-Y", "sign", "-n", SIGNING_NAMESPACE, "-f", str(path)], raw)
+        code, out, err = self._run(["-Y", "sign", "-n", namespace, "-f", str(path)], raw)
         if code != 0 or key_fingerprint(out) is None:
             raise _not_signed(key, err)
         return out
 
-    def check(self, raw: bytes, armored: bytes, allowed: Path | None) -> Signature:
+    def check(self, raw: bytes, armored: bytes, allowed: Path | None, namespace: str = SIGNING_NAMESPACE) -> Signature:
         """Check a signature; only with `allowed` signers does it say whose it is."""
         key = key_fingerprint(armored)
         if key is None:
@@ -73,12 +73,12 @@ class SshKeygen:
         with tempfile.TemporaryDirectory(prefix="envlock-") as folder:
             (Path(folder) / _FILE).write_bytes(armored)
             try:
-                return self._checked(raw, Path(folder), key, allowed)
+                return self._checked(raw, Path(folder), key, allowed, namespace)
             except UsageError as error:
                 return Signature(standing="unreadable", key=key, why=error.what)
 
-    def _checked(self, raw: bytes, folder: Path, key: str, allowed: Path | None) -> Signature:
-        ours = ["-n", SIGNING_NAMESPACE, "-s", _FILE]
+    def _checked(self, raw: bytes, folder: Path, key: str, allowed: Path | None, namespace: str) -> Signature:
+        ours = ["-n", namespace, "-s", _FILE]
         code, _, err = self._run(["-Y", "check-novalidate", *ours], raw, folder)
         if code != 0:
             return Signature(standing="wrong", key=key, why=_said(err))

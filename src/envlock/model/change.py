@@ -30,6 +30,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """The weightiest first; each is told of one package only."""
     brought_by: str = ""
     """What made the resolver choose it, where that is known."""
+    chain: tuple[str, ...] = ()
+    """The requirements that bring a package in, from what the manifest asks for down to the package itself."""
     rank: int
 
 
@@ -41,8 +43,18 @@ def change_of(
     return Change(area=area, kind=found, impact=impact, subject=subject, before=before, after=after, why=why, rank=rank)
 
 
+class Unsaid(msgspec.Struct, frozen=True, kw_only=True):
+    """What one side says nothing of, or could not be seen there, so that nobody compared it."""
+
+    subject: str
+    side: str
+    """The name of the side."""
+    reason: str
+    hint: str = ""
+
+
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """Two locks compared; `changes` stand in order of what they do to results."""
+    """Two sides compared; `changes` stand in order of what they do to results."""
 
     before: str
     """How the user named the earlier lock."""
@@ -51,3 +63,4 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     after_digest: str
     changes: tuple[Change, ...]
     unchanged_packages: int
+    unsaid: tuple[Unsaid, ...] = ()

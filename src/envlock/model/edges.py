@@ -15,8 +15,9 @@ from envlock.model.engine import EngineContainer, EngineImage
 from envlock.model.machine import Machine
 from envlock.model.numerics import ProbeEnd
 from envlock.model.platform import Platform
-from envlock.model.provenance import Held, Signature
+from envlock.model.provenance import SIGNING_NAMESPACE, Held, Signature
 from envlock.model.reference import Reference
+from envlock.model.revision import Revision
 from envlock.model.unknown import Unknown
 
 Unit = Literal["bytes", "items"]
@@ -384,13 +385,15 @@ class ContainerEngine(Protocol):
 class Signatures(Protocol):
     """Signs bytes with SSH keys, and checks such signatures (OpenSSH, PROTOCOL.sshsig)."""
 
-    def sign(self, raw: bytes, key: str) -> bytes:
+    def sign(self, raw: bytes, key: str, namespace: str = SIGNING_NAMESPACE) -> bytes:
         """Return an armored signature; `key` is a file, a public one where an agent holds the private key.
+
+        `namespace` says what for (ssh-keygen -n): a signature made for another purpose is wrong.
 
         Raises UsageError (`no-ssh-keygen`, `no-such-key`, `signing-failed`).
         """
 
-    def check(self, raw: bytes, armored: bytes, allowed: Path | None) -> Signature:
+    def check(self, raw: bytes, armored: bytes, allowed: Path | None, namespace: str = SIGNING_NAMESPACE) -> Signature:
         """Return what a signature over `raw` proves, held against a file of allowed signers where there is one."""
 
 
@@ -402,6 +405,33 @@ class History(Protocol):
 
     def lock_at(self, commit: str, path: str) -> str | None:
         """Return the sha256 of a file at a commit, None where the repository does not have them."""
+
+
+class Revisions(Protocol):
+    """The history of the git repository that a project is in, as far as files of the project are concerned.
+
+    Paths are those of the project's folder or below, absolute; a file that a commit does not have is None.
+    """
+
+    def resolve(self, text: str) -> Revision:
+        """Return the commit that a revision names (gitrevisions(7)).
+
+        Raises UsageError (`unknown-revision`; `unborn-branch` where there is no commit yet; `shallow-clone` where
+        the clone does not reach that far).
+        """
+
+    def file_at(self, commit: str, path: Path) -> bytes | None:
+        """Return the bytes of a file as a commit has it."""
+
+    def files_at(self, commit: str, folder: Path) -> tuple[str, ...]:
+        """Return the names of the files directly in a folder as a commit has it, sorted."""
+
+    def changes_of(self, path: Path, start: str = "HEAD") -> Iterator[Revision]:
+        """Yield the commits, from `start` back, that gave a file other bytes than the first parent's has."""
+
+    @property
+    def shallow(self) -> bool:
+        """Whether the clone's history is cut off."""
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ import msgspec
 
 SIGNING_NAMESPACE = "envlock-provenance"
 """What signatures of statements are made for (ssh-keygen -n), so that none of another purpose passes for one."""
+REPORT_NAMESPACE = "envlock-report"
+"""What signatures of reports are made for."""
 
 BUILDER = "pkg:pypi/envlock-ml"
 """The builder that statements name, without a version: an image's bytes depend on the layer specification alone."""

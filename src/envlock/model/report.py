@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from envlock.model.finding import Impact, Outcome, Severity
 from envlock.model.machine import Machine
+from envlock.model.numerics import Numerics
 from envlock.model.observation import Interpreter, Variables
 from envlock.model.unknown import Unknown
 
@@ -41,6 +43,8 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     nearly always one alone. Empty where files were not hashed."""
     problem: str = ""
     """What of it could not be read."""
+    requires: tuple[str, ...] = ()
+    """Normalised names of the distributions that it needs here, its markers evaluated (METADATA, Requires-Dist)."""
 
 
 class Startup(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +73,28 @@ class LockedAs(msgspec.Struct, frozen=True, kw_only=True):
     digest: Sha256
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding as a report tells it: without folders, and without what somebody at home would type."""
+
+    rule: str
+    severity: Severity
+    impact: Impact
+    subject: str
+    expected: str = ""
+    found: str = ""
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What `envlock verify` said there, when the report was made."""
+
+    lock: Sha256
+    """Digest of the lock that it was held against."""
+    mode: Literal["quick", "full"]
+    outcome: Outcome
+    findings: tuple[Told, ...] = ()
+    """Errors first; notes (`info`) are left out."""
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """An environment and the machine that it runs on. What could not be seen is Unknown; None was not looked at."""
 
@@ -90,3 +116,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Name of each data file, relative to the project's folder, to the sha256 of its bytes; None where there is no
     such file."""
     lock: LockedAs | None = None
+    judged: Judged | None = None
+    """None where there was no lock."""
+    numerics: Numerics | Unknown | None = None
+    """What probes answered, where that was asked for."""
