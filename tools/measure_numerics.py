@@ -24,6 +24,7 @@ from uv import find_uv_bin
 from envlock.adapters.machine import observe_machine
 from envlock.adapters.probing import PythonProbing
 from envlock.errors import EnvlockError
+from envlock.model import records
 from envlock.model.machine import Cpu, Machine
 from envlock.model.number_words import listed, short_name
 from envlock.model.numbers import Row
@@ -91,7 +92,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 def main() -> int:
     """Measure, write what was asked for, and return 1 where some pair could not be measured."""
     arguments = _arguments()
-    plan = msgspec.toml.decode(arguments.plan.read_bytes(), type=Plan)
+    plan = records.from_toml(arguments.plan.read_bytes(), Plan)
     machine = observe_machine()
     runs = Runs(plan, arguments.folder, machine, only_kept=arguments.kept)
     results = []

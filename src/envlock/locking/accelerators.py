@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from envlock.model import records
+
 
 class Framework(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the wheels of a framework say what they were built for."""
@@ -45,7 +47,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
 @cache
 def known() -> Known:
     """Return the table, read once."""
-    return msgspec.toml.decode((resources("envlock") / "data/cuda.toml").read_bytes(), type=Known)
+    return records.from_toml((resources("envlock") / "data/cuda.toml").read_bytes(), Known)
 
 
 def framework_of(package: str) -> Framework | None:

@@ -29,6 +29,12 @@ def from_json(raw: bytes | str, kind: type[_Value]) -> _Value:
     return msgspec.json.decode(raw, type=kind)
 
 
+def from_toml(raw: bytes, kind: type[_Value]) -> _Value:
+    """Return TOML as a record; raises ``msgspec.DecodeError``."""
+    _learn(kind)
+    return msgspec.toml.decode(raw, type=kind)
+
+
 def _learn(kind: Any) -> None:
     if kind in _known:
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from envlock.model import records
 from envlock.model.fact import REACHES, Fact, Reach, known
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def _tables() -> tuple[_Table, ...]:
     folder = resources("envlock") / "data/changes"
     found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    return tuple(msgspec.toml.decode((folder / name).read_bytes(), type=_Table) for name in found)
+    return tuple(records.from_toml((folder / name).read_bytes(), _Table) for name in found)
 
 
 def facts_of(steps: Mapping[str, tuple[str, str]]) -> dict[str, tuple[Fact, ...]]:
