@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from envlock.errors import UsageError
 from envlock.model.edges import NoProgress
 from envlock.model.index import Index
 from tests.integration.index_server import IndexServer, index_server
+from tests.integration.project import Project
 from tests.unit.wheels import make_wheel
 
 __all__ = ["index_server"]
@@ -262,3 +264,16 @@ def test_yanked_and_python_requirements_pass_through(
     default = Index(name="public", url=index_server(public).url, default=True)
     corp = Index(name="corp", url=server.url, packages=("churn",))
     assert versions(machine.resolve("demo", corp, default))["churn"] == "1.0"
+
+
+def test_a_folder_serves_a_colleague_too(tiny: Project, tmp_path: Path) -> None:
+    """Where the index is a folder of the project, a clone is synced from it on a machine that has nothing else."""
+    shutil.copytree(tiny.folder, tmp_path / "clone", ignore=shutil.ignore_patterns(".venv"))
+    clone = Project(tmp_path / "clone", None, cache=tmp_path / "cache")
+    assert clone.ok("sync").out.startswith("tiny: 1 package in .venv")
+    clone.ok("verify", "--full")
+
+
+def test_a_lock_names_no_file_of_a_machine(tmp_path: Path) -> None:
+    """A URL of another scheme is never followed because a lock says so."""
+    assert not read_indexes((), tmp_path, {}).may_use("file:///dev/zero")

@@ -75,8 +75,10 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         """Tell whether a URL that a lock records may be fetched from as it stands.
 
         Where something here takes the place of PyPI or of another index, only URLs at the indexes' own servers may:
-        every other file is to be located through the indexes.
+        every other file is to be located through the indexes. A lock names no file of this machine.
         """
+        if not url.startswith(("https://", "http://")):
+            return False
         if not any(index.default or index.name in self.local for index in self.entries):
             return True
         return url_origin(url) in {url_origin(index.url) for index in self.entries}

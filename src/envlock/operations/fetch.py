@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from envlock.errors import IntegrityError, UsageError
 from envlock.formats.beside import copy_beside
@@ -97,7 +99,10 @@ def download(
     artifacts: Artifacts,
     progress: Progress,
 ) -> Path:
-    """Stream a locked file into the cache; UsageError (`gone`) where the index has none with its sha256."""
+    """Bring a locked file into the cache; UsageError (`gone`) where the index has none with its sha256.
+
+    `url` is of the scheme file where the index is a folder of this machine.
+    """
     if url is None:
         raise UsageError(
             "gone",
@@ -107,6 +112,9 @@ def download(
             hint="Point UV_DEFAULT_INDEX at an index that has it, or put the file beside the lock. "
             "Without a network: envlock fetch --to DIR elsewhere, envlock fetch --from DIR here.",
         )
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return artifacts.put(Path(url2pathname(parts.path)), sha256, name)
     return downloaded(name, sha256, size, url, downloads, artifacts, progress)
 
 

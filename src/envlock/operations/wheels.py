@@ -95,7 +95,7 @@ class Wheels:
         if package.built(wheel):
             return None
         url = self._usable_url(wheel) or self._located()[wheel.sha256]
-        if url is None:
+        if url is None or url.startswith("file:"):  # a folder's file is read whole
             return None
         tail = max(_TAIL, wheel.size // _TAIL_SHARE)
         try:
