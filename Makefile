@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: help setup system demo test test-all lint format bench lock clean
+.PHONY: help setup system demo test test-all lint format bench lock pages docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -52,5 +52,17 @@ bench: setup ## Measure against the alternatives and the physical floor (see ben
 lock: setup ## Lock this repository's environments again
 	$(RUN)/envlock lock
 
+pages: setup ## Write the generated reference pages again
+	@mkdir -p .pages
+	$(RUN)/python tools/rules_page.py > .pages/rules.md && mv .pages/rules.md docs/rules.md
+	$(RUN)/python tools/probes_page.py > .pages/probes.md && mv .pages/probes.md docs/probes.md
+	$(RUN)/python tools/commands_page.py > .pages/commands.md && mv .pages/commands.md docs/reference/commands.md
+	$(RUN)/python tools/exit_codes_page.py > .pages/codes.md && mv .pages/codes.md docs/reference/exit-codes.md
+	@rmdir .pages
+
+docs: setup ## Build the documentation as a site, into site/
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 clean: ## Remove what was built and installed here
-	rm -rf $(VENV) .venv-* .boot .envlock demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* .boot .envlock demo dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -134,7 +134,7 @@ def test_gitlab_job(tiny: Project) -> None:
 def test_commands_in_the_docs_exist() -> None:
     """Every option that docs/ci.md, the GitLab job and the hook give to a command of envlock is one of it."""
     text = "\n".join([GITLAB, HOOKS, (ROOT / "docs/ci.md").read_text("utf-8")])
-    found = re.findall(r"envlock ((?:lock|sync|verify|run)\b[^`\n#;]*)", text)
+    found = re.findall(r"envlock ((?:lock|sync|verify|run|review)\b[^`\n#;]*)", text)
     assert len(found) > 5
     with click.Context(cli) as ctx:
         for words in map(shlex.split, found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -9,8 +10,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from envlock.adapters.registry import OciRegistry
+from envlock.adapters.registry_session import Session
+from envlock.adapters.ssh import SshKeygen
+from envlock.cli.main import cli
+from envlock.errors import EnvlockError
+from envlock.formats.oci import INDEX, Index, canonical_json, parse_index
+from envlock.image.oci import LABEL_LOCK
+from envlock.model.provenance import REPORT_NAMESPACE, SIGNING_NAMESPACE
+from envlock.model.reference import Reference
+from envlock.operations.attest import REPORT
 from tests.integration.project import Project
+from tests.integration.registry_server import serving
 from tests.unit.wheels import make_wheel
 
 
@@ -117,3 +130,115 @@ def test_output_that_cannot_be_written(people: dict[str, Project]) -> None:
     result = people["ana"].run("report", "-o", "train.csv/x.json")
     assert result.code == 2
     assert "error:" in result.err
+
+
+@pytest.fixture(scope="module")
+def team(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A repository of the tiny project with a probe of its own, synced, and a key beside it."""
+    folder = tmp_path_factory.mktemp("team")
+    shutil.copytree(tiny.folder, folder / "tiny", symlinks=True)
+    project = Project(folder / "tiny", None, cache=tiny.cache)
+    manifest = (project.folder / "envlock.toml").read_text("utf-8")
+    (project.folder / "envlock.toml").write_text(
+        manifest.replace("[[index]]", '[env.tiny.probes]\ntotal = "check:total"\n\n[[index]]')
+    )
+    (project.folder / "check.py").write_text("def total():\n    return [0.1 + 0.2, 3.0]\n")
+    git(project.folder, "init", "-q")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ana@host", "-f", folder / "key"], check=True)
+    return project
+
+
+def test_a_kept_report_is_signed_and_says_what_the_lock_says(team: Project) -> None:
+    """--as keeps it for git, signed for this purpose alone; --numerics has the probes' answers in it."""
+    key = str(team.folder.parent / "key")
+    result = team.ok("report", "--as", "ana", "--sign", key, "--numerics", "--json")
+    assert result.json["wrote"] == [
+        ".gitattributes",
+        "lockfiles/reports/tiny/ana.json",
+        "lockfiles/reports/tiny/ana.json.sig",
+    ]
+    assert (result.json["outcome"], result.json["errors"]) == ("match", 0)
+    path = team.folder / "lockfiles/reports/tiny/ana.json"
+    raw, armored = path.read_bytes(), path.with_name("ana.json.sig").read_bytes()
+    document = json.loads(raw)
+    lock = document["lock"]["digest"]
+    assert document["judged"] == {"lock": lock, "mode": "quick", "outcome": "match"}
+    (suite,) = document["numerics"]["suites"]
+    assert [(each["name"], each["answers"]["canonical"]["status"]) for each in suite["probes"]] == [("total", "ok")]
+    ssh = SshKeygen()
+    assert ssh.check(raw, armored, None, REPORT_NAMESPACE).standing == "unchecked"
+    assert ssh.check(raw, armored, None, SIGNING_NAMESPACE).standing == "wrong"
+    assert ssh.check(raw + b" ", armored, None, REPORT_NAMESPACE).standing == "wrong"
+    for private in (str(team.folder), "ana@host"):
+        assert private.encode() not in raw + armored
+    (team.folder / "lockfiles/allowed_signers").write_text("")
+    git(team.folder, "config", "gpg.format", "ssh")
+    git(team.folder, "config", "user.signingkey", "key.pub")
+    unsigned = team.ok("report", "--as", "ana")
+    assert not path.with_name("ana.json.sig").exists()
+    assert "not signed" in unsigned.err
+    assert '--sign "$(git config user.signingkey)"' in unsigned.err
+    assert "next: git add lockfiles/reports/tiny/ana.json\n" in unsigned.err
+
+
+def refused(*arguments: str) -> str:
+    """Run `envlock report` in this process and return what it refuses, exit code 2, with."""
+    result = CliRunner().invoke(cli, ["report", *arguments])
+    error = result.exception
+    assert (error.exit_code if isinstance(error, EnvlockError) else result.exit_code) == 2
+    return str(error) if isinstance(error, EnvlockError) else result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--as", "ana", "-o", "x.json"), "give one of them"),
+        (("--as", "../ana"), "bad-report-name"),
+        (("--sign", "key"), "give -o FILE, --as NAME or --push"),
+        (("--as", "ben", "--sign", "gone"), "no-such-key"),
+        (("--push",), "no-repository"),
+        (("--push", "tiny"), "put ENV before it"),
+    ],
+)
+def test_reports_that_cannot_be_made_as_asked(
+    team: Project, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    """What does not go together, a name that is none, a missing key: refused before anything is observed."""
+    monkeypatch.chdir(team.folder)
+    assert said in refused(*arguments)
+    assert not (team.folder / "lockfiles/reports/tiny/ben.json").exists()
+
+
+def test_a_lock_that_cannot_be_read(team: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report is made all the same and says why nothing was judged; probes need the lock."""
+    project = Project(tmp_path / "broken", (team.folder / "envlock.toml").read_text("utf-8"))
+    project.lock_path("tiny").parent.mkdir()
+    project.lock_path("tiny").write_text("no lock\n")
+    python = ("--python", str(team.folder / ".venv"))
+    result = project.ok("report", *python)
+    assert "not TOML" in result.json["judged"]["unknown"]
+    monkeypatch.chdir(project.folder)
+    assert "bad-lock" in refused(*python, "--numerics")
+    project.lock_path("tiny").unlink()
+    assert "no-lock" in refused(*python, "--numerics")
+
+
+def test_a_report_in_a_registry(team: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--push attaches it to the image of its lock, with its signature, for whoever may pull."""
+    lock = hashlib.sha256(team.lock_path("tiny").read_bytes()).hexdigest()
+    with serving(tmp_path) as server:
+        registry = OciRegistry(Session(environment={}, daemon=Path("/nonexistent/daemon.json")))
+        image = Reference.parse(f"{server.address}/team/tiny:v1")
+        annotations = {LABEL_LOCK: f"sha256:{lock}"}
+        raw = canonical_json(Index(schema_version=2, media_type=INDEX, manifests=(), annotations=annotations))
+        registry.put_manifest(image, raw, INDEX)
+        key = str(team.folder.parent / "key")
+        pushed = team.ok("report", "--push", str(image), "--json", environment={"ENVLOCK_SIGN_KEY": key})
+        digest = registry.digest(image)
+        assert pushed.json["pushed"]["image"] == str(image.at(digest))
+        assert (pushed.json["pushed"]["new"], pushed.json["wrote"]) == (True, [])
+        assert pushed.json["key"].startswith("SHA256:")
+        (found,) = parse_index(registry.referrers(image.at(digest)), "x").manifests
+        assert (found.digest, found.artifact_type) == (pushed.json["pushed"]["digest"], REPORT)
+        monkeypatch.chdir(team.folder)
+        assert "no-image" in refused("--push", f"{server.address}/team/tiny:gone")

@@ -42,6 +42,11 @@ class DictRegistry:
             return reference.digest if reference.digest in self.manifests.get(reference.name, {}) else None
         return self.tags.get(reference.name, {}).get(reference.target)
 
+    def tags_of(self, reference: Reference) -> tuple[str, ...]:
+        """Return the names of what was tagged."""
+        self._note("tags_of", reference)
+        return tuple(sorted(self.tags.get(reference.name, {})))
+
     def digest(self, reference: Reference) -> str:
         """Look a tag up that is there."""
         return self.manifest(reference)[2]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
 from envlock.model.machine import Accelerator, Accelerators, Cpu, Machine
 from envlock.model.observation import Interpreter, Variables
+from envlock.model.provenance import REPORT_NAMESPACE, Signature
 from envlock.model.report import Checkout, Installed, Report
 
 COMMIT = "0a1b2c3d" * 5
@@ -60,3 +62,15 @@ def report(**changes: Any) -> Report:
         inputs={"data/train.csv": "d" * 64},
     )
     return replace(found, **changes)
+
+
+class NobodySigns:
+    """Signatures of a team that has no keys."""
+
+    def sign(self, raw: bytes, key: str, namespace: str = REPORT_NAMESPACE) -> bytes:
+        """Nobody asks."""
+        raise NotImplementedError
+
+    def check(self, raw: bytes, armored: bytes, allowed: Path | None, namespace: str = REPORT_NAMESPACE) -> Signature:
+        """Take every signature for a wrong one."""
+        return Signature(standing="wrong", key="")

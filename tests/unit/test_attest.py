@@ -16,7 +16,7 @@ from envlock.formats.oci import INDEX, MANIFEST, Descriptor, Index, Manifest, ca
 from envlock.image.oci import Image
 from envlock.model.lock import LockFile
 from envlock.model.observation import Unknown
-from envlock.model.provenance import Provenance, Signature, Source
+from envlock.model.provenance import SIGNING_NAMESPACE, Provenance, Signature, Source
 from envlock.model.reference import Reference
 from envlock.operations.attest import Attached, Attestation, attach, provenance, sbom, signed
 from envlock.operations.build import build
@@ -48,12 +48,12 @@ class CountingSigner:
     def __init__(self) -> None:
         self.made = 0
 
-    def sign(self, raw: bytes, key: str) -> bytes:
+    def sign(self, raw: bytes, key: str, namespace: str = SIGNING_NAMESPACE) -> bytes:
         """Number the signatures."""
         self.made += 1
         return armored(key.encode(), str(self.made).encode())
 
-    def check(self, raw: bytes, armored: bytes, allowed: Path | None) -> Signature:
+    def check(self, raw: bytes, armored: bytes, allowed: Path | None, namespace: str = SIGNING_NAMESPACE) -> Signature:
         """Not asked here."""
         raise NotImplementedError
 

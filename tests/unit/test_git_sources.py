@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from envlock.adapters.git_sources import GitHistory, allowed_signers, source_of
+from envlock.adapters.git_sources import GitHistory, allowed_signers, checkout_of, source_of
 from envlock.errors import UsageError
 from envlock.model.observation import Unknown
 from envlock.model.provenance import Held, Source
+from envlock.model.report import Checkout
 
 
 class Repository:
@@ -158,7 +159,9 @@ def test_git_is_not_needed(repository: Repository, monkeypatch: pytest.MonkeyPat
     """GitPython refuses to be imported where there is no git."""
     monkeypatch.setitem(__import__("sys").modules, "git", None)
     found = source_of(repository.lock)
-    assert found == Unknown(reason="git is not installed on this machine.")
+    assert found == Unknown(
+        reason="git is not installed on this machine.", hint="Install git, which keeps the history."
+    )
     assert allowed_signers(repository.root) is None
 
 
@@ -180,6 +183,22 @@ def test_history_finds_a_lock_by_its_digest(repository: Repository) -> None:
     assert history.holding(sha256("never")) is None
     assert history.lock_at(first, "project/lockfiles/pylock.demo.toml") == sha256("first")
     assert history.lock_at("0" * 40, "project/lockfiles/pylock.demo.toml") is None
+
+
+def test_a_kept_report_is_no_other_code(repository: Repository) -> None:
+    """Teammates who each commit their report, and whose signatures count, still ran the same commit."""
+    first = repository.commit()
+    reports = repository.lock.parent / "reports" / "demo"
+    reports.mkdir(parents=True)
+    (reports / "ana.json").write_text("{}")
+    (repository.lock.parent / "allowed_signers").write_text("ana")
+    repository.commit()
+    (reports / "ana.json").write_text("{ }")
+    assert checkout_of(repository.project) == Checkout(commit=first, dirty=False, root=first)
+    (repository.root / "train.py").write_text("x")
+    second = repository.commit()
+    repository.write("second")
+    assert checkout_of(repository.project) == Checkout(commit=second, dirty=True, root=first)
 
 
 def test_history_of_a_project_at_the_top(tmp_path: Path, repository: Repository) -> None:

@@ -122,3 +122,24 @@ def test_unknown_environment(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no environment 'tf26'") as caught:
         manifest.environment("tf26")
     assert caught.value.hint == "Did you mean 'tf25'?"
+
+
+def test_review_labels(tmp_path: Path) -> None:
+    """[review] asks labels for what changes: areas, impacts, and three things beside."""
+    text = SMALLEST + '[review]\nlabels = { framework = "framework-change", results = "x", signers = "y" }\n'
+    assert find_manifest(write(tmp_path, text)).review.labels["framework"] == "framework-change"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('labels = { frameworks = "x" }', "Did you mean 'framework'?"),
+        ('labels = { framework = " " }', 'such as "framework-change"'),
+        ('labels = { framework = ["x"] }', "review.labels"),
+        ("label = {}", "Did you mean 'labels'?"),
+    ],
+)
+def test_review_that_asks_for_nothing(tmp_path: Path, table: str, said: str) -> None:
+    """A policy that could never hold is refused, for nobody would notice."""
+    error = refused(tmp_path, SMALLEST + f"[review]\n{table}\n")
+    assert said in str(error)

@@ -12,7 +12,8 @@ import pytest
 
 from envlock.model.finding import Summary, judge
 from envlock.report.formats import render
-from envlock.report.markdown import COMMENT, STEP_SUMMARY
+from envlock.report.inert import COMMENT
+from envlock.report.markdown import STEP_SUMMARY
 from envlock.verify.rules import all_rules
 from tests.unit.verdicts import HOSTILE, NUMBERS, hostile_verdict, real_verdict, rule, waived
 

@@ -334,3 +334,44 @@ def test_a_helper_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: py
     (tmp_path / "config.json").write_text('{"credHelpers": {"a.example.com": "nowhere"}}')
     with pytest.raises(UsageError, match="docker-credential-nowhere is not on PATH"):
         docker_credentials("a.example.com")
+
+
+def test_tags_are_listed_page_by_page(fake: FakeRegistry) -> None:
+    """Sorted; a repository that is not there has none, nor one whose list is null."""
+    pages = {
+        "/v2/team/base/tags/list?n=1000": ({"Link": '</v2/team/base/tags/list?n=1000&last=b>; rel="next"'}, ["b", "a"]),
+        "/v2/team/base/tags/list?n=1000&last=b": ({}, ["c"]),
+        "/v2/team/empty/tags/list?n=1000": ({}, None),
+    }
+
+    def instead(method: str, path: str, times: int) -> Answer | None:
+        if path not in pages:
+            return None
+        headers, tags = pages[path]
+        return 200, headers, json.dumps({"name": "x", "tags": tags}).encode()
+
+    fake.instead = instead
+    client = Client(fake)
+    assert client.registry.tags_of(client.reference) == ("a", "b", "c")
+    for name in ("empty", "nothing"):
+        assert client.registry.tags_of(Reference.parse(f"{fake.address}/team/{name}")) == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference"),
+    [
+        ((403, {}, b""), "registry-denied"),
+        ((500, {}, b""), "registry-failed"),
+        ((200, {}, b"[1]"), "registry-failed"),
+        ((200, {}, b'{"tags": [1]}'), "registry-failed"),
+        ((200, {"Link": '</v2/team/base/tags/list>; rel="next"'}, b'{"tags": []}'), "registry-failed"),
+        ((200, {"Link": '<http://[>; rel="next"'}, b'{"tags": []}'), "registry-failed"),
+    ],
+)
+def test_tags_that_cannot_be_listed(fake: FakeRegistry, answer: Answer, reference: str) -> None:
+    """Refused, failed, no list, and a list without an end."""
+    fake.instead = lambda method, path, times: answer if "/tags/list" in path else None
+    client = Client(fake)
+    with pytest.raises(UsageError) as caught:
+        client.registry.tags_of(client.reference)
+    assert caught.value.reference == reference

@@ -16,18 +16,21 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from envlock.cli.main import cli
-from envlock.cli.report import _default_target
+from envlock.cli.report import _default_target, _environment
 from envlock.errors import UsageError
 from envlock.formats.report import parse_report, read_report, report_bytes
 from envlock.model import machine as machines
 from envlock.model import report as model
 from envlock.model.factors import variables_here
 from envlock.model.machine import Accelerators
+from envlock.model.manifest import Environment, Manifest
 from envlock.model.observation import Interpreter, Variables
 from envlock.model.redaction import is_redacted, redacted
 from envlock.model.report import Installed, LockedAs, Report, Source
 from envlock.model.unknown import Unknown
-from envlock.operations.report import Scene, _without, input_names, report_on
+from envlock.operations.report import Scene, report_on
+from envlock.operations.report_inputs import input_names
+from envlock.operations.report_redaction import redacted_report
 from tests.unit.reports import gpu, machine, report
 from tests.unit.venvs import BrokenInterpreter, Venv, demo_wheel, locked_package
 from tests.unit.wheels import make_wheel
@@ -211,7 +214,7 @@ def test_redaction_takes_no_square_of_time(part: str) -> None:
 def test_versions_name_nobody() -> None:
     """A local label may hold whoever built it, and what is no version anything; a release is never touched."""
     rows = tuple(Installed(name=f"p{at}", version=version) for at, version in enumerate(VERSIONS))
-    found = _without(report(distributions=rows), ("ana",)).distributions
+    found = redacted_report(report(distributions=rows), ("ana",)).distributions
     assert not isinstance(found, Unknown)
     assert {each.version for each in found} == set(VERSIONS.values())
 
@@ -226,7 +229,7 @@ VERSIONS = {
 def test_no_data_file_is_lost_for_its_name() -> None:
     """Data files whose names become the same are numbered."""
     inputs = {"ana.csv": "a" * 64, "<name>.csv": "b" * 64}
-    found = _without(report(inputs=inputs), ("ana",)).inputs
+    found = redacted_report(report(inputs=inputs), ("ana",)).inputs
     assert found == {"<name>.csv": "a" * 64, "<name>.csv (2)": "b" * 64}
 
 
@@ -263,6 +266,8 @@ def test_schema_names_every_field() -> None:
         "distribution": model.Installed,
         "startup": model.Startup,
         "checkout": model.Checkout,
+        "judged": model.Judged,
+        "told": model.Told,
         "variables": Variables,
         "machine": machines.Machine,
         "cpu": machines.Cpu,
@@ -391,6 +396,21 @@ def test_default_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (tmp_path / "active").mkdir()
     monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "active"))
     assert _default_target(None, None, None) == tmp_path / "active"
+
+
+def test_the_active_environment_says_which_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several environments of a manifest, the one whose venv is active, else nobody's unless one has to be named."""
+    environments = {"tf25": Environment(), "tf26": Environment()}
+    manifest = Manifest(folder=tmp_path, path=tmp_path / "envlock.toml", environments=environments)
+    monkeypatch.delenv("CONDA_PREFIX", raising=False)
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / ".venv-tf26"))
+    assert _environment(manifest, None, required=False) is None
+    with pytest.raises(UsageError, match="several environments"):
+        _environment(manifest, None, required=True)
+    (tmp_path / ".venv-tf26").mkdir()
+    assert _environment(manifest, None, required=True) == "tf26"
+    assert _environment(manifest, "tf25", required=True) == "tf25"
+    assert _environment(None, None, required=False) is None
 
 
 def test_command_refuses_data_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,10 +19,11 @@ from envlock.model.report import Checkout, Installed, LockedAs, Report, Source, 
 from envlock.model.terms import Terms
 from envlock.model.unknown import Unknown
 from envlock.operations.report import Scene, report_on
+from envlock.operations.reports import Opened, Trust, parse_signed
 from envlock.operations.verify import Witnesses
 from envlock.operations.verify_report import verify_report
 from envlock.report.verdict import verdict_text
-from tests.unit.reports import ROOT, machine, report
+from tests.unit.reports import ROOT, NobodySigns, machine, report
 from tests.unit.venvs import Venv, demo_wheel, finding_of, lock_of, rules_of
 from tests.unit.wheels import make_wheel
 
@@ -49,11 +50,16 @@ class Sent:
         self.path.write_bytes(report_bytes(found))
         return verify_report(
             lock or self.lock,
-            self.path,
+            opened(self.path),
             witnesses=Witnesses(records=lambda wheel: None),
             terms=Terms(full=full, today=NOW.date()),
             **more,
         )
+
+
+def opened(path: Path) -> Opened:
+    """Return a report that nobody signed."""
+    return parse_signed(path.read_bytes(), None, str(path), Trust(signatures=NobodySigns()))
 
 
 @pytest.fixture
@@ -179,5 +185,5 @@ def test_bad_reports(sent: Sent, raw: str, reference: str) -> None:
     """Another schema, another document and a damaged one are exit code 2."""
     sent.path.write_text(raw)
     with pytest.raises(UsageError) as raised:
-        verify_report(sent.lock, sent.path, witnesses=Witnesses(records=lambda wheel: None), terms=Terms())
+        verify_report(sent.lock, opened(sent.path), witnesses=Witnesses(records=lambda wheel: None), terms=Terms())
     assert raised.value.reference == reference

@@ -20,7 +20,7 @@ from envlock.model.manifest import Environment, Manifest
 from envlock.model.observation import Unknown
 from envlock.model.origin import Here, Origin
 from envlock.model.platform import Platform
-from envlock.model.provenance import Held, Signature, Source
+from envlock.model.provenance import SIGNING_NAMESPACE, Held, Signature, Source
 from envlock.model.reference import Reference
 from envlock.operations.attest import attach, attestation_manifest, provenance, sbom, signed
 from envlock.operations.build import build
@@ -49,10 +49,10 @@ class Keys:
     def __init__(self, standing: str = "unchecked", **more: str) -> None:
         self.found = msgspec.convert({"standing": standing, "key": "SHA256:abc", **more}, Signature)
 
-    def sign(self, raw: bytes, key: str) -> bytes:
+    def sign(self, raw: bytes, key: str, namespace: str = SIGNING_NAMESPACE) -> bytes:
         return b"signed"
 
-    def check(self, raw: bytes, armored: bytes, allowed: Path | None) -> Signature:
+    def check(self, raw: bytes, armored: bytes, allowed: Path | None, namespace: str = SIGNING_NAMESPACE) -> Signature:
         assert armored == b"signed"
         return self.found
 

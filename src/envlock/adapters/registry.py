@@ -11,6 +11,7 @@ from envlock.adapters.registry_errors import mismatch
 from envlock.adapters.registry_manifests import Manifests, check
 from envlock.adapters.registry_referrers import Referrers, subject_of
 from envlock.adapters.registry_session import Session
+from envlock.adapters.registry_tags import listed_tags
 from envlock.adapters.registry_tokens import pull_scope
 from envlock.adapters.registry_upload import Uploads
 from envlock.errors import UsageError
@@ -58,6 +59,10 @@ class OciRegistry:
     def referrers(self, reference: Reference) -> bytes:
         """Return an OCI index; where the reference has only a tag, of what that tag names now."""
         return self._referrers.listed(reference, reference.digest or self.digest(reference))
+
+    def tags_of(self, reference: Reference) -> tuple[str, ...]:
+        """Ask the registry itself, page by page."""
+        return listed_tags(self._session, reference)
 
     def has_blob(self, reference: Reference, digest: str) -> bool:
         """Ask the registry itself with HEAD."""

@@ -168,15 +168,9 @@ def digests_of(images: Sequence[Image]) -> dict[str, Any]:
 
 def own_layout(manifest: Manifest, env: str) -> tuple[str, str]:
     """Return where an image goes without an --output: a layout of the project's own, which git is told to ignore."""
-    folder = manifest.folder / ".envlock"
-    ignore = folder / ".gitignore"
-    try:
-        folder.mkdir(exist_ok=True)
-        if not ignore.exists():
-            ignore.write_text("*\n", "utf-8")
-    except OSError:
-        pass  # what writes the layout says why
-    return "oci", str(folder / "images" / env)
+    from envlock.operations.own_folder import own_folder
+
+    return "oci", str(own_folder(manifest.folder) / "images" / env)
 
 
 def parse_output(text: str) -> tuple[str, str]:

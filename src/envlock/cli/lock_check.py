@@ -31,6 +31,7 @@ def check_locks(ctx: click.Context, manifest: Manifest, envs: tuple[str, ...], *
 def _strictly(ctx: click.Context, manifest: Manifest, name: str) -> tuple[list[str], list[str]]:
     """Return what another resolution moves, and what no index or archive has any more."""
     from envlock.formats.pylock import parse_lock, read_lock, write_lock
+    from envlock.locking.dependencies import told_as_before
     from envlock.operations.available import unavailable
     from envlock.operations.diff import diff_locks
     from envlock.operations.lock import lock_environment
@@ -41,7 +42,7 @@ def _strictly(ctx: click.Context, manifest: Manifest, name: str) -> tuple[list[s
     before = read_lock(path)
     gone = unavailable(before.lock, edges)
     again = lock_environment(manifest, name, previous=before.lock, upgrade=Upgrade(), edges=edges, dry_run=True).lock
-    now = parse_lock(write_lock(again), str(path))
+    now = parse_lock(write_lock(told_as_before(again, before.lock)), str(path))
     if now.raw == before.raw:
         return [], gone
     changes = diff_locks(before, now).changes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envlock.cli.inputs import look_at_inputs
-from envlock.cli.wiring import edges_of, environments, manifest_here, only, this_platform
+from envlock.cli.wiring import edges_of, environments, manifest_here, only, relative, this_platform
 from envlock.errors import one_line
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ _ARGV = "envlock.cli.run.argv"
     type=click.Path(path_type=Path),
     help="Without --image: where the venv is; .venv, or .venv-ENV where there are several.",
 )
+@click.option("--at", "at", metavar="REV", help="With the lock as a commit, branch or tag has it; today's files.")
 @click.option("--locked", is_flag=True, help="Fail (1) where the lock is stale, or the venv is not what is locked.")
 @click.option("--frozen", is_flag=True, help="Look neither at the manifest's inputs nor at what is installed.")
 @click.pass_context
@@ -67,6 +68,7 @@ def command(
     env: str | None,
     *,
     venv: Path | None,
+    at: str | None,
     locked: bool,
     frozen: bool,
     variables: tuple[str, ...],
@@ -88,6 +90,9 @@ def command(
     project, writable, and works in the folder that you are in; runs as you; asks for GPUs where the lock wants them;
     ignores the image's entrypoint; takes the terminal if there is one, else stdin; and removes the container. Its
     variables are the image's and -e: nothing else of yours.
+
+    With --at it is the lock as a commit has it, in an environment of its own below .envlock/at, made where it is not
+    there yet: what you have installed and locked today stays as it is.
     """
     from envlock.formats.pylock import read_lock
     from envlock.operations.run import chosen_variables
@@ -99,13 +104,18 @@ def command(
     wrong = [name for name, given in (alone | {"--platform": platform}).items() if given and not image]
     if wrong or (image and venv):
         raise click.UsageError(f"{wrong[0]} is for --image." if wrong else "--venv and --image exclude each other.")
+    if at is not None and (venv or locked or frozen):
+        raise click.UsageError("--at has an environment of its own: --venv, --locked and --frozen are not for it.")
     manifest = manifest_here()
+    if at is not None:
+        return _earlier(ctx, manifest, env or only(manifest, None), at, argv, chosen_variables(variables, os.environ))
     name = only(manifest, env)
     lock_file = read_lock(manifest.lock_path(name))
     look_at_inputs(ctx, manifest, name, locked=locked, frozen=frozen, doing="running")
     extra = chosen_variables(variables, os.environ)
     if image:
-        return _in_container(ctx, manifest, lock_file, argv, extra)
+        lockfiles = manifest.lock_path(name).parent
+        return _in_container(ctx, manifest, lock_file, argv, extra, folder=lockfiles, sums=manifest.sums_path)
     target = (venv or manifest.venv_path(name)).absolute()
     return _in_venv(ctx, lock_file, target, argv, extra)
 
@@ -132,8 +142,42 @@ def _in_venv(ctx: click.Context, lock_file: LockFile, venv: Path, argv: Sequence
     return become(ready.program, ready.argv, ready.environment)
 
 
+def _earlier(
+    ctx: click.Context, manifest: Manifest, env: str, revision: str, argv: Sequence[str], extra: dict[str, str]
+) -> int:
+    from envlock.adapters.git_history import GitRevisions
+    from envlock.adapters.uv import Uv
+    from envlock.operations.run_at import bring, install, lock_at
+
+    revisions = GitRevisions(manifest.folder)
+    earlier = lock_at(manifest, env, revisions, revision)
+    image = ctx.params["image"]
+    bring(earlier, manifest, revisions, sums=image)
+    if not ctx.obj["quiet"]:
+        found = earlier.revision
+        where = "its image" if image else relative(earlier.venv)
+        said = f"{env} as {found.commit[:10]} of {found.when[:10]} has it ({found.subject}), in {where}"
+        click.echo(one_line(f"{said}; the files are today's"), err=True)
+    if image:
+        return _in_container(ctx, manifest, earlier.lock_file, argv, extra, folder=earlier.folder, sums=earlier.sums)
+    install(
+        earlier,
+        this_platform(),
+        installer=Uv(offline=ctx.obj["offline"]),
+        edges=lambda: edges_of(ctx, manifest),
+    )
+    return _in_venv(ctx, earlier.lock_file, earlier.venv, argv, extra)
+
+
 def _in_container(
-    ctx: click.Context, manifest: Manifest, lock_file: LockFile, argv: Sequence[str], extra: dict[str, str]
+    ctx: click.Context,
+    manifest: Manifest,
+    lock_file: LockFile,
+    argv: Sequence[str],
+    extra: dict[str, str],
+    *,
+    folder: Path,
+    sums: Path,
 ) -> int:
     from envlock.adapters.containers import run_container
     from envlock.adapters.engine import Engine
@@ -143,18 +187,18 @@ def _in_container(
     from envlock.operations.references import neighbours
     from envlock.operations.run_image import container_for, engine_image
 
-    options = ctx.params
+    options, env = ctx.params, lock_file.lock.env
     asked: Gpus | None = None if options["gpus"] is None else "required" if options["gpus"] else "none"
     mounts = [parse_mount(text, str(Path.cwd())) for text in options["volumes"]]
     with Engine() as engine:
         identity = engine_image(
             lock_file,
-            folder=manifest.lock_path(lock_file.lock.env).parent,
-            sums=manifest.sums_path,
+            folder=folder,
+            sums=sums,
             edges=edges_of(ctx, manifest),
             store=EngineStore(engine),
             warn=lambda text: _warn(ctx, text),
-            repositories=neighbours(manifest, lock_file.lock.env, lock_file.lock),
+            repositories=neighbours(manifest, env, lock_file.lock) if env in manifest.environments else (),
             platform=None if options["platform"] is None else Platform.parse(options["platform"]),
         )
         container = container_for(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from envlock.model.manifest import Manifest
     from envlock.model.terms import Terms
     from envlock.operations.numerics import Numbers
+    from envlock.operations.reports import Trust
     from envlock.operations.verify import Witnesses
     from envlock.operations.verify_image import Compilers
 
@@ -131,14 +132,18 @@ def of_container(
     )
 
 
-def of_report(ctx: click.Context, manifest: Manifest, lock_file: LockFile, report: Path, terms: Terms) -> Verdict:
-    """Judge what somebody else reports."""
+def of_report(
+    ctx: click.Context, manifest: Manifest, lock_file: LockFile, report: Path, terms: Terms, trust: Trust
+) -> Verdict:
+    """Judge what somebody else reports, once its signature is found to be right."""
     from envlock.adapters.git_sources import checkout_of
+    from envlock.operations.reports import open_reports
     from envlock.operations.verify_report import verify_report
 
+    (opened,) = open_reports([report], trust)
     return verify_report(
         lock_file,
-        report,
+        opened,
         witnesses=witnesses_of(ctx, manifest, lock_file.lock.env),
         terms=terms,
         checkout=checkout_of(manifest.folder),

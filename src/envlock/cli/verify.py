@@ -11,6 +11,7 @@ import click
 
 from envlock.cli.probing import here, in_image, like_container, numbers_of, patience_option
 from envlock.cli.targets import default_target, of_container, of_environment, of_image, of_report
+from envlock.cli.trust import trust_of, trust_options
 from envlock.cli.verdicts import FORMATS, Printer
 from envlock.cli.wiring import environments, fingerprint_classes, hardware_classes, manifest_here, only
 from envlock.errors import UsageError
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     "--fix", is_flag=True, help="Where it differs, do what `envlock sync` would do, after asking; look again."
 )
 @click.option("-y", "--yes", is_flag=True, help="With --fix: do not ask.")
+@trust_options
 @click.option("-v", "--verbose", is_flag=True, help="List every finding, those for information too.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="human", help="How stdout says it.")
 @click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="The same as --format json.")
@@ -95,6 +97,8 @@ def command(
     frozen: bool,
     fix: bool,
     yes: bool,
+    allowed_signers: Path | None,
+    allow_unsigned: bool,
     verbose: bool,
     form: Format,
     as_json: bool,
@@ -114,6 +118,7 @@ def command(
     """
     from envlock.formats.pylock import read_lock
     from envlock.model.terms import Terms
+    from envlock.operations.verified import remember
 
     targets = {"--python": python, "--image": image, "--container": container, "--report": report}
     chosen = [name for name, given in targets.items() if given]
@@ -151,7 +156,8 @@ def command(
         numbers = probing(like_container(manifest, lock_file.lock, container)) if wanted else None
         verdict = of_container(ctx, manifest, lock_file, container, settled(terms), numbers=numbers)
     elif report is not None:
-        verdict = of_report(ctx, manifest, lock_file, report, settled(terms))
+        trust = trust_of(manifest, allowed_signers, allow_unsigned=allow_unsigned)
+        verdict = of_report(ctx, manifest, lock_file, report, settled(terms), trust)
     else:
         target = python or default_target(manifest.venv_path(name))
         numbers = probing(here(target)) if wanted else None
@@ -165,6 +171,8 @@ def command(
                 verdict = judge()
             else:
                 shown = True
+        if python is None:
+            remember(manifest, name, verdict, datetime.datetime.now(datetime.UTC))
     printer.tell(verdict, shown=shown)
     return verdict.exit_code
 

@@ -44,6 +44,18 @@ def read_identity(metadata: bytes) -> tuple[str, str]:
     return name, version
 
 
+def read_requirements(metadata: bytes) -> tuple[str, ...]:
+    """Return each Requires-Dist of core metadata as written, PEP 508 or what passed for it."""
+    found = []
+    for line in metadata.split(b"\n"):
+        key, colon, value = line.rstrip(b"\r").partition(b":")
+        if not colon and not line.strip():
+            break  # the description follows
+        if key.lower() == b"requires-dist":
+            found.append(value.strip().decode("utf-8", "replace"))
+    return tuple(found)
+
+
 def read_direct_url(raw: bytes) -> DirectUrl:
     """Parse direct_url.json; ValueError where it is not PEP 610."""
     document = _object(raw)

@@ -84,13 +84,24 @@ def fingerprint_bytes(fingerprint: Fingerprint) -> bytes:
     An answer of the configured pass that is the one of the canonical pass is the word `canonical`. What is no text of
     Unicode becomes `?`.
     """
-    document = {"schema": SCHEMA, **plain(fingerprint)}
-    for suite in document["numerics"]["suites"]:
+    document = {"schema": SCHEMA, **plain(fingerprint), "numerics": numerics_document(fingerprint.numerics)}
+    return (laid_out(document) + "\n").encode(errors="replace")
+
+
+def numerics_document(numerics: Numerics) -> dict[str, Any]:
+    """Return numbers as fingerprints and reports have them, as JSON."""
+    document: dict[str, Any] = plain(numerics)
+    for suite in document["suites"]:
         for probe in suite.get("probes", ()):
             answers = probe["answers"]
             if "canonical" in answers and answers.get("configured") == answers["canonical"]:
                 answers["configured"] = _ALIKE
-    return (_text(document) + "\n").encode(errors="replace")
+    return document
+
+
+def parse_numerics(raw: bytes) -> Numerics:
+    """Return what `numerics_document` was given, of its JSON; ValueError, OverflowError or RecursionError."""
+    return _numerics(records.from_json(raw, _Numerics))
 
 
 def read_fingerprint(path: Path) -> Fingerprint:
@@ -121,9 +132,7 @@ def parse_fingerprint(raw: bytes, where: str) -> Fingerprint:
             env=file.env,
             lock=file.lock,
             hardware=file.hardware,
-            numerics=Numerics(
-                conditions=_conditions(bytes(file.numerics.conditions)), suites=_suites(file.numerics.suites)
-            ),
+            numerics=_numerics(file.numerics),
         )
     except (ValueError, OverflowError, RecursionError) as error:
         raise UsageError(
@@ -171,6 +180,10 @@ def _no_fingerprint(where: str, found: str) -> UsageError:
         found=found,
         hint=_MAKE,
     )
+
+
+def _numerics(found: _Numerics) -> Numerics:
+    return Numerics(conditions=_conditions(bytes(found.conditions)), suites=_suites(found.suites))
 
 
 def _conditions(raw: bytes) -> Conditions:
@@ -223,7 +236,7 @@ def _refuse_twins(names: Counter[str], kind: str) -> None:
         raise ValueError(f"{kind} {twice[0]} is there twice")
 
 
-def _text(value: Any, indent: int = 0) -> str:
+def laid_out(value: Any, indent: int = 0) -> str:
     """Return JSON with what fits into a line in one line; so are lists of numbers or words, and samples."""
     line = json.dumps(value, sort_keys=True, ensure_ascii=False)
     if len(line) + indent <= _WIDTH or not value or not isinstance(value, (dict, list)):
@@ -233,9 +246,9 @@ def _text(value: Any, indent: int = 0) -> str:
         if "bits" in value:
             return line
         rows = [
-            f"{inner}{json.dumps(key, ensure_ascii=False)}: {_text(value[key], indent + 2)}" for key in sorted(value)
+            f"{inner}{json.dumps(key, ensure_ascii=False)}: {laid_out(value[key], indent + 2)}" for key in sorted(value)
         ]
         return "\n".join(["{", ",\n".join(rows), " " * indent + "}"])
     if not any(isinstance(each, (dict, list)) for each in value):
         return line
-    return "\n".join(["[", ",\n".join(inner + _text(each, indent + 2) for each in value), " " * indent + "]"])
+    return "\n".join(["[", ",\n".join(inner + laid_out(each, indent + 2) for each in value), " " * indent + "]"])

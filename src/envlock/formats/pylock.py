@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from envlock.errors import EnvlockError, UsageError
+from envlock.formats.lock_dependencies import DependencyRows, check_dependencies, read_dependencies
 from envlock.formats.lock_digests import TABLE, check_digests, digests_of
 from envlock.model import records
 from envlock.model.artifact import Build, PackageName, Version, Wheel
@@ -87,19 +88,22 @@ def write_lock(lock: Lock) -> bytes:
     lines += [f"requires-python = {_string(f'=={lock.python}.*')}", 'created-by = "envlock"']
     if not lock.packages:
         lines.append("packages = []")  # which PEP 751 requires
+    dependencies = DependencyRows(lock.packages, lock.platforms)
     for package in lock.packages:
-        lines += ["", "[[packages]]", *_package(package)]
+        lines += ["", "[[packages]]", *_package(package, dependencies)]
     lines += ["", *_table(lock)]
     digests = digests_of("\n".join(lines).encode())
     lines += _section(TABLE, dict(sorted(digests.items())))
     return ("\n".join(lines) + "\n").encode()
 
 
-def _package(package: Package) -> Iterator[str]:
+def _package(package: Package, dependencies: DependencyRows) -> Iterator[str]:
     yield f"name = {_string(package.name)}"
     yield f"version = {_string(package.version)}"
     if package.marker:
         yield f"marker = {_string(package.marker)}"
+    if package.dependencies:
+        yield from _array("dependencies", map(_inline, dependencies.of(package)))
     wheels = sorted(package.wheels, key=lambda wheel: wheel.name)
     yield from _array("wheels", [_pylock_wheel(wheel) for wheel in wheels])
     yield ""
@@ -297,11 +301,13 @@ def _convert(document: Mapping[str, Any], raw_table: Mapping[str, Any]) -> Lock:
         raise ValueError(f"requires-python is {document.get('requires-python')!r}, python {table.python!r}")
     if table.base is not None and table.base.python.split(".")[:2] != table.python.split("."):
         raise ValueError(f"the base's Python is {table.base.python!r}, python {table.python!r}")
+    packages = tuple(_convert_package(row) for row in document["packages"])
+    check_dependencies(packages)
     return Lock(
         env=table.env,
         python=table.python,
         platforms=tuple(Platform.parse(text) for text in table.platforms),
-        packages=tuple(_convert_package(row) for row in document["packages"]),
+        packages=packages,
         frameworks=table.frameworks,
         as_of=table.as_of,
         as_of_packages=table.as_of_packages,
@@ -325,6 +331,7 @@ def _convert_package(row: Mapping[str, Any]) -> Package:
         name=records.convert(row["name"], PackageName),
         version=records.convert(row["version"], Version),
         marker=row.get("marker"),
+        dependencies=read_dependencies(row.get("dependencies", ())),
         wheels=tuple(_convert_wheel(wheel, digests[wheel["name"]]) for wheel in row["wheels"]),
         build=table.build,
     )

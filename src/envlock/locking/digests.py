@@ -1,4 +1,4 @@
-"""The `contents` and `record` digests of the wheels of a resolution, read side by side."""
+"""What is read off the wheels of a resolution, side by side: `contents` and `record` digests, and requirements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from envlock.formats.contents import contents_digest, recorded_rows, verify_wheel
-from envlock.formats.wheel import open_wheel
+from envlock.formats.dist_info import read_requirements
+from envlock.formats.wheel import WheelFile, open_wheel
 from envlock.locking.opening import Opening
 from envlock.locking.select import Selected
 
@@ -22,6 +23,8 @@ class Digests(msgspec.Struct, frozen=True, kw_only=True):
     contents: str
     record: str
     size: int
+    requires: tuple[str, ...] | None = None
+    """Requires-Dist of its METADATA; None where nobody looked."""
 
 
 def wheel_digests(
@@ -49,6 +52,27 @@ def wheel_digests(
     return found
 
 
+def wheel_requires(
+    wheels: Sequence[Selected], *, known: Mapping[str, Digests], opening: Opening
+) -> dict[str, tuple[str, ...]]:
+    """Return the Requires-Dist of each wheel by its sha256; those that `known` has not are read."""
+    rows = {row.sha256: row for row in wheels}
+    missing = [row for sha256, row in rows.items() if known[sha256].requires is None]
+    found = {sha256: known[sha256].requires or () for sha256 in rows}
+    if not missing:
+        return found
+    with opening.progress.task("Reading dependencies", len(missing)) as task, ThreadPoolExecutor(_CONNECTIONS) as pool:
+
+        def read(row: Selected) -> tuple[str, tuple[str, ...]]:
+            with opening.opened(row) as wheel:
+                requires = _requires(wheel)
+            task.advance()
+            return row.sha256, requires
+
+        found.update(pool.map(read, missing))
+    return found
+
+
 def confirmation(path: Path, contents: str, record: str) -> Path:
     """Return the file beside a wheel that says: it was read whole, and these are its digests."""
     return path.with_name(f"contents-{contents}-{record}")
@@ -73,9 +97,23 @@ def _digests(row: Selected, opening: Opening) -> Digests:
     if local is None:
         wheel = opening.remote(row)
         if wheel is not None and row.size is not None:
-            return Digests(contents=contents_digest(recorded_rows(wheel)), record=wheel.record_sha256, size=row.size)
+            return Digests(
+                contents=contents_digest(recorded_rows(wheel)),
+                record=wheel.record_sha256,
+                size=row.size,
+                requires=_requires(wheel),
+            )
         local = opening.whole(row)
     with open_wheel(local) as wheel:
-        digests = Digests(contents=verify_wheel(wheel), record=wheel.record_sha256, size=local.stat().st_size)
+        digests = Digests(
+            contents=verify_wheel(wheel),
+            record=wheel.record_sha256,
+            size=local.stat().st_size,
+            requires=_requires(wheel),
+        )
     confirmation(local, digests.contents, digests.record).touch()
     return digests
+
+
+def _requires(wheel: WheelFile) -> tuple[str, ...]:
+    return read_requirements(wheel.metadata_file("METADATA") or b"")

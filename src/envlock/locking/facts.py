@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import msgspec
 from packaging.version import InvalidVersion, Version
 
-from envlock.formats.wheel import WheelFile, open_wheel
 from envlock.locking.accelerators import framework_of, library_of, minimum_driver, named_by, release_of
 from envlock.locking.build_info import BuildInfo, read_build_info
 from envlock.locking.glibc import minimum_glibc
@@ -164,7 +162,7 @@ def _build_infos(resolutions: Mapping[Platform, Sequence[Selected]], opening: Op
         def read(row: Selected) -> tuple[str, BuildInfo]:
             framework = framework_of(row.package)
             assert framework is not None
-            with _opened(row, opening) as wheel:
+            with opening.opened(row) as wheel:
                 info = read_build_info(wheel, framework)
             task.advance()
             return row.sha256, info
@@ -180,18 +178,6 @@ def _is_read(row: Selected, platform: Platform) -> bool:
         and framework_of(row.package) is not None
         and not row.version.endswith("+cpu")
     )
-
-
-@contextmanager
-def _opened(row: Selected, opening: Opening) -> Iterator[WheelFile]:
-    """Open a wheel at hand, else by ranges, else fetch it whole."""
-    local = opening.local(row)
-    remote = opening.remote(row) if local is None else None
-    if remote is not None:
-        yield remote
-        return
-    with open_wheel(local or opening.whole(row), row.name) as wheel:
-        yield wheel
 
 
 # --- what facts come from --------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from envlock.locking.frameworks import FRAMEWORKS
 from envlock.model.platform import Platform
 
 if TYPE_CHECKING:
+    from packaging.markers import Marker
     from packaging.requirements import Requirement
 
 NEVER = "sys_platform == 'never'"
@@ -155,7 +156,7 @@ def active_requirements(
             for package in packages
             for wanted in parsed[package.name]
             if wanted.marker is None
-            or any(wanted.marker.evaluate({**base, "extra": extra}) for extra in extras[package.name])
+            or any(_holds(wanted.marker, {**base, "extra": extra}) for extra in extras[package.name])
         ]
         before = sum(map(len, extras.values()))
         for _, wanted in active:
@@ -163,6 +164,16 @@ def active_requirements(
                 extras[name] |= {normalised(extra) for extra in wanted.extras}
         if sum(map(len, extras.values())) == before:
             return active
+
+
+def _holds(marker: Marker, environment: Mapping[str, str | frozenset[str]]) -> bool:
+    """Tell whether a marker holds; one that compares what cannot be compared never does."""
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+
+    try:
+        return marker.evaluate(environment)
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        return False
 
 
 def normalised(name: str) -> str:

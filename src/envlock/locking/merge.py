@@ -87,7 +87,10 @@ def merged_lock(ancestor: Lock | None, ours: Lock, theirs: Lock) -> Lock:
     return msgspec.structs.replace(
         ours,
         inputs={name: text for name, text in inputs.items() if text is not None},
-        packages=tuple(package for several in packages for package in several or ()),
+        # Dependencies are left out: which extras count follows from both sides together.
+        packages=tuple(
+            msgspec.structs.replace(package, dependencies=()) for several in packages for package in several or ()
+        ),
         **fields,
     )
 

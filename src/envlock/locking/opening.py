@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from envlock.errors import UsageError
-from envlock.formats.wheel import WheelFile
+from envlock.formats.wheel import WheelFile, open_wheel
 from envlock.locking.accelerators import framework_of
 from envlock.locking.remote import RemoteFile
 from envlock.locking.select import Selected
@@ -67,6 +68,17 @@ class Opening:
             return WheelFile(RemoteFile(self._downloads, row.url, row.size, tail=tail), row.name)
         except LookupError:
             return None
+
+    @contextmanager
+    def opened(self, row: Selected) -> Iterator[WheelFile]:
+        """Open a wheel at hand, else by ranges, else fetch it whole."""
+        local = self.local(row)
+        remote = self.remote(row) if local is None else None
+        if remote is not None:
+            yield remote
+            return
+        with open_wheel(local or self.whole(row), row.name) as wheel:
+            yield wheel
 
     def whole(self, row: Selected) -> Path:
         """Return a file, fetched where it is not at hand."""

@@ -356,6 +356,9 @@ class Registry(Protocol):
         fallback tag. Raises UsageError (`manifest-refused`).
         """
 
+    def tags_of(self, reference: Reference) -> tuple[str, ...]:
+        """Return the tags of the reference's repository, sorted; none where there is no such repository."""
+
     def referrers(self, reference: Reference) -> bytes:
         """Return an OCI index of what refers to the reference's digest; an empty one where nothing does."""
 
@@ -432,6 +435,13 @@ class Revisions(Protocol):
     @property
     def shallow(self) -> bool:
         """Whether the clone's history is cut off."""
+
+
+class Lineage(Revisions, Protocol):
+    """A history whose ends are known too."""
+
+    def cut_off_at(self, commit: str) -> bool:
+        """Tell whether a shallow clone ends with a commit, so that nobody here knows what it changed."""
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):

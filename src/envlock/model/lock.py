@@ -35,6 +35,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_
     """Normalised (PEP 503)."""
     version: Version
     marker: str | None = None
+    dependencies: tuple[PackageName, ...] = ()
+    """What of the same lock it needs on any of its platforms, sorted; locks of old do not say."""
     wheels: tuple[Wheel, ...]
     build: Build | None = None
 

@@ -127,6 +127,14 @@ def cutoff_of(text: str) -> str:
     return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
 
 
+class ReviewTable(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """[review]: what the project wants to be agreed on before a lock changes. No lock holds it."""
+
+    labels: dict[str, str] = {}
+    """What changes (an area, an impact, or another of `model.review.MATTERS`), to the label that a pull request with
+    such a change must have."""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """A whole manifest and where it stands."""
 
@@ -136,6 +144,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Those that are locked: abstract ones are merged into what extends them."""
     indexes: tuple[Index, ...] = ()
     hardware: dict[str, HardwareClass] = {}
+    review: ReviewTable = ReviewTable()
 
     def environment(self, name: str) -> Environment:
         """Return one environment; UsageError (`unknown-env`) with the nearest names."""
@@ -161,6 +170,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def fingerprints_path(self, name: str) -> Path:
         """Where the fingerprints of an environment are kept, a file for each class of hardware."""
         return self.folder / "lockfiles" / "fingerprints" / name
+
+    def reports_path(self, name: str) -> Path:
+        """Where the reports of an environment are kept that the team shares, a file for each teammate or machine."""
+        return self.folder / "lockfiles" / "reports" / name
+
+    @property
+    def signers_path(self) -> Path:
+        """The SSH keys whose signatures on reports count (ssh-keygen(1), ALLOWED SIGNERS)."""
+        return self.folder / "lockfiles" / "allowed_signers"
 
     @property
     def sums_path(self) -> Path:

@@ -17,8 +17,8 @@ from envlock.model import records
 from envlock.model.extends import merged
 from envlock.model.hardware import parse_hardware
 from envlock.model.index import Index
-from envlock.model.manifest import FILENAME, Environment, Manifest
-from envlock.model.manifest_rules import check_environment, check_indexes, check_parts
+from envlock.model.manifest import FILENAME, Environment, Manifest, ReviewTable
+from envlock.model.manifest_rules import check_environment, check_indexes, check_parts, check_review
 from envlock.model.names import ENVIRONMENT
 
 _NUMBERS = ("Expected `str`, got `float`", "Expected `str`, got `int`")
@@ -34,6 +34,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, Any] = {}
     index: tuple[Index, ...] = ()
     hardware: dict[str, Any] = {}
+    review: ReviewTable = ReviewTable()
 
 
 def find_manifest(start: Path) -> Manifest:
@@ -87,6 +88,7 @@ def parse_manifest(path: Path, document: dict[str, Any]) -> Manifest:
         )
     top = _convert({key: value for key, value in document.items() if key != "env"}, _Document, where, "")
     check_indexes(top.index, where)
+    check_review(top.review, f"{where}: review.labels")
     _check_names(top.hardware, "a hardware class", where)
     hardware = {name: parse_hardware(name, table, where) for name, table in top.hardware.items()}
     _check_names(tables, "an environment", where)
@@ -106,7 +108,14 @@ def parse_manifest(path: Path, document: dict[str, Any]) -> Manifest:
         raise UsageError(
             "bad-manifest", "Every environment of the manifest is abstract.", where=where, hint="Extend one of them."
         )
-    return Manifest(folder=path.parent, path=path, environments=environments, indexes=top.index, hardware=hardware)
+    return Manifest(
+        folder=path.parent,
+        path=path,
+        environments=environments,
+        indexes=top.index,
+        hardware=hardware,
+        review=top.review,
+    )
 
 
 def _lists(table: Any) -> Any:

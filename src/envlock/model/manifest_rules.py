@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from envlock.errors import UsageError, did_you_mean
 from envlock.model.image_rules import check_image, check_variables, check_whole_image
 from envlock.model.index import Index
-from envlock.model.manifest import Environment, cutoff_of
+from envlock.model.manifest import Environment, ReviewTable, cutoff_of
 from envlock.model.names import ENVIRONMENT
 from envlock.model.terms import VerifyTable
 
@@ -131,6 +131,32 @@ def _check_waivers(table: VerifyTable, where: str) -> None:
                 where=f"{at}.until",
                 expected='the last day that it holds, such as "2027-03-31"',
                 found=repr(waiver.until),
+            )
+
+
+def check_review(table: ReviewTable, where: str) -> None:
+    """Refuse labels for what nothing is, and labels that are none; `where` names the table."""
+    if not table.labels:
+        return
+    from envlock.model.review import MATTERS
+
+    for matter, label in table.labels.items():
+        if matter not in MATTERS:
+            raise UsageError(
+                "bad-manifest",
+                f"No change is called {matter!r}.",
+                where=where,
+                expected="one of: " + ", ".join(MATTERS),
+                found=matter,
+                hint=did_you_mean(matter, MATTERS),
+            )
+        if not label.strip() or not label.isprintable():
+            raise UsageError(
+                "bad-manifest",
+                "A label is no name.",
+                where=f"{where}.{matter}",
+                expected='the label that such a change must have, such as "framework-change"',
+                found=repr(label),
             )
 
 

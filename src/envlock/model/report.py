@@ -82,6 +82,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     expected: str = ""
     found: str = ""
+    package: str = ""
+    """Normalised name, where it is about a package or one of its files."""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +95,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     findings: tuple[Told, ...] = ()
     """Errors first; notes (`info`) are left out."""
+    untold: int = 0
+    """How many more there were than a report tells."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +120,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Name of each data file, relative to the project's folder, to the sha256 of its bytes; None where there is no
     such file."""
     lock: LockedAs | None = None
-    judged: Judged | None = None
-    """None where there was no lock."""
+    judged: Judged | Unknown | None = None
+    """None where there was no lock; Unknown where there is one that nothing could be held against."""
     numerics: Numerics | Unknown | None = None
     """What probes answered, where that was asked for."""

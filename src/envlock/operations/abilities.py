@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from envlock.errors import EnvlockError, UnverifiableError, UsageError
-from envlock.model.ability import Ability
+from envlock.model.ability import Ability, Pushed
 from envlock.model.edges import Machines, Resolution
 from envlock.model.lock import LockFile
 from envlock.model.machine import Machine
 from envlock.model.manifest import Manifest
 from envlock.model.platform import Platform
+from envlock.model.reference import Reference
 from envlock.model.size import size_text
 from envlock.model.unknown import Unknown
 from envlock.operations.edges import Edges
-from envlock.operations.references import repository_of
+from envlock.operations.references import is_lock_tag, repository_of
+from envlock.operations.reports import Trust
 
 _ROOM = 5 << 30
 """Bytes that an image of a framework takes while it is built: wheels, layers and an unpacked base."""
+_MOST_TAGS = 50
+"""Each is one more question to the registry."""
+_REFERRERS = re.compile(r"sha256-[0-9a-f]{64}(\..*)?")
+"""Tags that tools keep what refers to images under, and no people (distribution-spec 1.1, Referrers Tag Schema)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,8 @@ class Questions:
     platform: Platform | None
     """Of this machine, where a lock can cover it."""
     offline: bool = False
+    trust: Callable[[Manifest], Trust] | None = None
+    """Whom signatures of kept reports are held against; None where reports are not asked for."""
 
 
 def disk(questions: Questions) -> Ability:
@@ -128,22 +138,37 @@ def gpu(seen: Machine | Unknown, locks: Iterable[LockFile]) -> Ability:
 
 def registry(
     manifest: Manifest, name: str, lock: LockFile | EnvlockError | None, edges: Edges, questions: Questions
-) -> tuple[Ability | None, str]:
-    """Ask a repository for the image of a lock; the second answer is its reference, where it is there."""
+) -> tuple[Ability | None, Pushed | None]:
+    """Ask a repository for the image of a lock; the second answer is where it is, if it is there."""
     row = Ability(name=f"registry of {name}", state="able", said="answers", serves="push, pull")
     try:
         repository = repository_of(manifest, name)
         if repository is None:
-            return None, ""
+            return None, None
         row = replace(row, name=f"registry {repository.registry}".rstrip())
         if questions.offline:
-            return replace(row, state="unknown", said="not asked: --offline"), ""
+            return replace(row, state="unknown", said="not asked: --offline"), None
         tag = f"lock-{lock.digest[:32]}" if isinstance(lock, LockFile) else "latest"
-        found = edges.registry().find(replace(repository, tag=tag, digest=None))
+        found = edges.registry().find(repository.tagged(tag))
+        if found is None or not isinstance(lock, LockFile):
+            return row, None
+        tags, unasked = _tags_of(edges, repository, found)
     except EnvlockError as error:
-        return replace(row, state="unable", said=_reason(error), hint=error.hint), ""
-    is_there = found is not None and isinstance(lock, LockFile)
-    return row, f"{repository.name}:{tag}@{found}" if is_there else ""
+        return replace(row, state="unable", said=_reason(error), hint=error.hint), None
+    return row, Pushed(image=f"{repository.name}:{tag}@{found}", tags=tags, unasked=unasked)
+
+
+def _tags_of(edges: Edges, repository: Reference, digest: str) -> tuple[tuple[str, ...], int]:
+    """Return the tags of people that name a digest, and how many more tags there are than are asked about."""
+    registry = edges.registry()
+    try:
+        tags = [tag for tag in registry.tags_of(repository) if not is_lock_tag(tag) and not _REFERRERS.fullmatch(tag)]
+    except EnvlockError:  # registries let people pull who may not list (Docker Hub's own tokens, for one)
+        return (), 0
+    asked = tags[-_MOST_TAGS:]  # those that sort last: of versions and dates the newest
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda tag: registry.find(repository.tagged(tag)), asked))
+    return tuple(tag for tag, names in zip(asked, found, strict=True) if names == digest), len(tags) - len(asked)
 
 
 def _reason(error: EnvlockError) -> str:

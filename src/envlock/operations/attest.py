@@ -1,4 +1,4 @@
-"""Statements about an image, put beside it in its registry as referrers of its index (OCI image-spec 1.1, subject).
+"""What is said about an image, put beside it in its registry as referrers of its index (OCI image-spec 1.1, subject).
 
 A statement that is there already is not attached again: what was pushed a hundred times from one commit has one.
 """
@@ -24,12 +24,17 @@ from envlock.model.reference import Reference
 from envlock.operations.documents import Documents, RegistryDocuments, manifest_of
 
 CYCLONEDX = "application/vnd.cyclonedx+json"
+REPORT = "application/vnd.envlock.report.v1+json"
+"""A report of an environment of the image's lock: the artifact, and its first layer; a signature is the second."""
 SSH_SIGNATURE = "application/vnd.envlock.ssh-signature"
 """An armored SSH signature (OpenSSH, PROTOCOL.sshsig) over the bytes of the layer before it."""
 _EMPTY = describe(b"{}", "application/vnd.oci.empty.v1+json")
 """The configuration of what has none (manifest.md, guidance for an empty descriptor)."""
 _TITLE = "org.opencontainers.image.title"
 _PREDICATE = "in-toto.io/predicate-type"
+
+
+Kind = Literal["provenance", "sbom", "report"]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +49,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 class Attestation(msgspec.Struct, frozen=True, kw_only=True):
     """What is said about an image: a document, and for a signed one the signature over its bytes."""
 
-    kind: Literal["provenance", "sbom"]
+    kind: Kind
     artifact_type: str
     document: Part
     signature: Part | None = None
@@ -58,7 +63,7 @@ class Attestation(msgspec.Struct, frozen=True, kw_only=True):
 class Attached(msgspec.Struct, frozen=True, kw_only=True):
     """An attestation that is in the registry now."""
 
-    kind: Literal["provenance", "sbom"]
+    kind: Kind
     digest: str
     """Of its manifest."""
     new: bool

@@ -111,6 +111,12 @@ class Builds:
         """Return the wheel of an sdist that the last resolution for a platform selected."""
         return self._made[row.sha256, platform][1]
 
+    def requires(self, row: Selected, platform: Platform) -> tuple[str, ...]:
+        """Return what the wheel of an sdist requires there (PEP 508), once a resolution selected it."""
+        wheel = self.built(row, platform).wheel
+        path = self._edges.artifacts.get(wheel.sha256, wheel.name)
+        return metadata_of(path or self._obtained(row, platform)).requires_dist
+
     def _of(self, row: Selected, wanted: Resolution) -> Built:
         """Return the wheel of an sdist: the old lock's, one that is there and fits every platform, or a new one."""
         made = self._made.get((row.sha256, wanted.platform))

@@ -106,7 +106,15 @@ def lock_environment(
     with ThreadPoolExecutor(1) as side:
         facts = side.submit(facts_of, resolutions, previous=kept, opening=opening)
         packages = packages_for(
-            environment, resolutions, previous, builds, opening, edges.indexes, fresh=upgrade.everything
+            environment,
+            resolutions,
+            previous,
+            builds,
+            opening,
+            edges.indexes,
+            inputs=inputs,
+            asked=sources.requirements,
+            fresh=upgrade.everything,
         )
     assert_selects_back(packages, resolutions, python=environment.python, glibc=glibc)
     lock = Lock(

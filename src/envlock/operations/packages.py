@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from envlock.locking.digests import Digests, wheel_digests
+from envlock.locking.dependencies import kept_dependencies, requirements_asked_for, with_dependencies
+from envlock.locking.digests import Digests, wheel_digests, wheel_requires
 from envlock.locking.opening import Opening
 from envlock.locking.select import Selected
 from envlock.model.artifact import Build, Wheel
@@ -26,11 +27,14 @@ def packages_for(
     opening: Opening,
     indexes: Indexes,
     *,
+    inputs: Mapping[str, str],
+    asked: Sequence[str],
     fresh: bool,
 ) -> tuple[Package, ...]:
-    """Return every package with its wheels and their digests; `builds` made those of sdists.
+    """Return every package with its wheels, their digests and its dependencies; `builds` made the wheels of sdists.
 
-    Digests of wheels that `previous` lists are taken from it, unless `fresh`.
+    Digests of wheels that `previous` lists are taken from it, unless `fresh`. `inputs` are those of the lock, and
+    `asked` is what the locks of other tools ask for (PEP 508).
     """
     built = {
         (row.sha256, platform): builds.built(row, platform)
@@ -45,7 +49,17 @@ def packages_for(
         for wheel in package.wheels
     }
     digests = wheel_digests(plain, known=known, opening=opening)
-    return merge(environment, resolutions, digests, built, indexes)
+    packages = merge(environment, resolutions, digests, built, indexes)
+    if (kept := kept_dependencies(packages, inputs, None if fresh else previous)) is not None:
+        return kept
+    requires = wheel_requires(plain, known=digests, opening=opening)
+    return with_dependencies(
+        packages,
+        resolutions,
+        lambda row, platform: builds.requires(row, platform) if row.kind == "sdist" else requires[row.sha256],
+        requirements_asked_for(inputs, asked),
+        environment.python,
+    )
 
 
 def merge(

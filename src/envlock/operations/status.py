@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from envlock.errors import EnvlockError
 from envlock.formats.pylock import read_lock
-from envlock.model.ability import Ability, Standing, Status
+from envlock.model.ability import Ability, Pushed, Standing, Status
 from envlock.model.lock import LockFile
 from envlock.model.machine import Machine
 from envlock.model.manifest import Manifest
@@ -19,6 +19,7 @@ from envlock.operations.abilities import Questions
 from envlock.operations.check import check_environment
 from envlock.operations.edges import Edges
 from envlock.operations.run import out_of_step
+from envlock.operations.standing import with_image, with_reports, with_verification
 from envlock.verify.hardware import told_class
 
 
@@ -47,21 +48,28 @@ def status_of(manifest: Manifest | None, edges: Edges, questions: Questions) -> 
         answers = {name: future.result() for name, future in registries.items()}
         seen = machine.result()
         told = [*(future.result() for future in asked), abilities.gpu(seen, wanted)]
-        rows = [_beside(future.result(), answers, locks, seen) for future in standings]
+        rows = [_beside(future.result(), manifest, answers, locks, seen) for future in standings] if manifest else []
+        if manifest is not None and questions.trust is not None:
+            trust = questions.trust(manifest)
+            rows = list(threads.map(lambda row: with_reports(row, manifest, trust), rows))
     reached = {ability.name: ability for ability, _ in answers.values() if ability is not None}
     return Status(abilities=(*told, *reached.values()), standings=tuple(rows))
 
 
 def _beside(
     row: Standing,
-    answers: Mapping[str, tuple[Ability | None, str]],
+    manifest: Manifest,
+    answers: Mapping[str, tuple[Ability | None, Pushed | None]],
     locks: Mapping[str, LockFile | EnvlockError | None],
     machine: Machine | Unknown,
 ) -> Standing:
     """Return a standing with what was found out meanwhile: its image, and the hardware class of the machine."""
     lock = locks[row.env]
-    hardware = told_class(lock.lock, machine) if isinstance(lock, LockFile) and isinstance(machine, Machine) else ""
-    return replace(row, image=answers[row.env][1], hardware=hardware)
+    if not isinstance(lock, LockFile):
+        return row
+    hardware = told_class(lock.lock, machine) if isinstance(machine, Machine) else ""
+    verified = with_verification(replace(row, hardware=hardware), manifest)
+    return with_image(verified, manifest, lock, *answers[row.env])
 
 
 def _lock(manifest: Manifest, name: str) -> LockFile | EnvlockError | None:

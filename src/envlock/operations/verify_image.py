@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -80,9 +81,10 @@ def verify_image(
                 locked=locked,
             )
     elif kind == "docker-archive":
-        observation = _observe_archive(place, reference, lock_file, witnesses.progress)
+        observation = observe_archive_file(place, reference, witnesses.progress, locked)
     else:
-        find = _find(reference, lock_file, registry)
+        own = f"lock-{lock_file.digest[:32]}"
+        find = find_image(reference, lock_file.lock.platforms, own, registry)
         observation = observe_image(
             find,
             name=reference,
@@ -92,7 +94,7 @@ def verify_image(
             locked=locked,
         )
         if kind == "oci":
-            observation = _named(observation, *_layout_of(reference.removeprefix("oci:"), lock_file))
+            observation = _named(observation, *_layout_of(reference.removeprefix("oci:"), own))
         else:
             assert registry is not None
             observation = _with_tag(observation, in_registry(reference), registry())
@@ -146,11 +148,19 @@ def is_image_id(reference: str) -> bool:
     return bool(colon) and name == "sha256" and len(digest) == 64 and not digest.strip("0123456789abcdef")
 
 
-def _find(reference: str, lock_file: LockFile, registry: Callable[[], Registry] | None) -> Find:
-    """Return how an image of a layout or a registry is found; it is found once, however often that is asked."""
-    platforms = lock_file.lock.platforms
+def find_image(
+    reference: str, platforms: Sequence[Platform], own: str, registry: Callable[[], Registry] | None
+) -> Find:
+    """Return how an image of a layout or a registry is found; it is found once, however often that is asked.
+
+    Args:
+        platforms: the one of the first of them is meant that is there.
+        own: the name of the image that is meant in a layout where the reference names none.
+
+    Raises UsageError (`no-image`, `no-layout`, `bad-reference`, `unknown-image`).
+    """
     if reference.startswith("oci:"):
-        place, tags = _layout_of(reference.removeprefix("oci:"), lock_file)
+        place, tags = _layout_of(reference.removeprefix("oci:"), own)
         return lambda: LayoutImage(Layout(place), platforms, tags)
     parsed = in_registry(reference)
     if registry is None:
@@ -193,8 +203,18 @@ def _with_tag(observation: Observation, reference: Reference, registry: Registry
     return msgspec.structs.replace(observation, image=msgspec.structs.replace(image, tag=reference.tag, moved=moved))
 
 
-def _observe_archive(place: str, reference: str, lock_file: LockFile, progress: Progress) -> Observation:
-    """Look at an archive of `docker save`, wholly: nothing in it says beforehand where what is."""
+def observe_archive_file(
+    place: str, reference: str, progress: Progress, locked: Mapping[str, str] = MappingProxyType({})
+) -> Observation:
+    """Look at an archive of `docker save`, wholly: nothing in it says beforehand where what is.
+
+    Args:
+        place: ``FILE[:TAG]``.
+        reference: what output calls it.
+        locked: variables that a lock sets, see `model.factors.variables_of`.
+
+    Raises UsageError (`no-image`, `several-images`).
+    """
     from envlock.observe.engine_image import observe_archive
 
     file, _, tag = place.partition(":")
@@ -205,7 +225,7 @@ def _observe_archive(place: str, reference: str, lock_file: LockFile, progress: 
             progress.task("Reading the archive", path.stat().st_size, unit="bytes") as task,
         ):
             chunks = counted(iter(lambda: opened.read(_READ), b""), task)
-            return observe_archive(chunks, name=reference, where=file, tag=tag, locked=locked_variables(lock_file))
+            return observe_archive(chunks, name=reference, where=file, tag=tag, locked=locked)
     except OSError as error:
         raise UsageError(
             "no-image",
@@ -259,11 +279,11 @@ def _not_here(reference: str) -> UsageError:
     )
 
 
-def _layout_of(place: str, lock_file: LockFile) -> tuple[Path, tuple[str, ...]]:
+def _layout_of(place: str, own: str) -> tuple[Path, tuple[str, ...]]:
     """Return the folder that ``DIR[:TAG]`` names, and the tags that say which of its images is meant."""
     folder, colon, tag = place.rpartition(":")
     if not place or Path(place).exists() or not colon or not Path(folder).is_dir():
-        return Path(place), (f"lock-{lock_file.digest[:32]}",)
+        return Path(place), (own,)
     tags = sorted({top.annotations.get(REF_NAME, "") for top in Layout(Path(folder)).top().manifests} - {""})
     if tag not in tags:
         raise UsageError(

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import shlex
 from functools import cached_property
-from pathlib import Path
 
 import msgspec
 
 from envlock.errors import UnverifiableError, UsageError
 from envlock.formats.record import Record
-from envlock.formats.report import read_report
 from envlock.model.finding import Verdict, judge
 from envlock.model.lock import LockFile
 from envlock.model.observation import DirectUrl, Distribution, Environment, File, Layout, Observation, Variables
 from envlock.model.report import Checkout, Installed, Report
 from envlock.model.terms import Terms
 from envlock.model.unknown import Unknown
+from envlock.operations.reports import Opened
 from envlock.operations.verify import Witnesses
 from envlock.verify.case import Case
 from envlock.verify.claim import Claim
@@ -33,7 +32,7 @@ _ELSEWHERE = "a place that the report leaves out"
 
 def verify_report(
     lock_file: LockFile,
-    path: Path,
+    opened: Opened,
     *,
     witnesses: Witnesses,
     terms: Terms,
@@ -48,21 +47,21 @@ def verify_report(
     Args:
         checkout: of this project, so that a report of another one is told.
 
-    Raises UsageError (`other-project`, `other-environment`, and what `formats.report.read_report` raises) and
-    UnverifiableError (`not-hashed`) where `terms.full` asks for proof and the report has none.
+    Raises UsageError (`other-project`, `other-environment`) and UnverifiableError (`not-hashed`) where `terms.full`
+    asks for proof and the report has none.
     """
-    report = read_report(path)
-    _refuse_another(report, lock_file, path, checkout)
+    report, where = opened.report, opened.where
+    _refuse_another(report, lock_file, where, checkout)
     if terms.full and not report.full:
         raise UnverifiableError(
             "not-hashed",
             "The report names versions alone, so it proves no file.",
-            where=str(path),
+            where=where,
             hint="Have it made again with every file hashed: envlock report --full -o FILE",
         )
-    subject = subject or f"{lock_file.lock.env} --report {shlex.quote(str(path))}"
-    case = _ReportedCase(lock_file, report, name=str(path), witnesses=witnesses, terms=terms, subject=subject)
-    return _as_claimed(verdict_of(case), report, strict=terms.strict)
+    subject = subject or f"{lock_file.lock.env} --report {shlex.quote(where)}"
+    case = _ReportedCase(lock_file, report, name=where, witnesses=witnesses, terms=terms, subject=subject)
+    return _as_claimed(verdict_of(case), opened, strict=terms.strict)
 
 
 class _ReportedCase(Case):
@@ -110,7 +109,7 @@ class _ReportedCase(Case):
         return f"there: rm {shlex.quote(self.shown(path))}"
 
 
-def _refuse_another(report: Report, lock_file: LockFile, path: Path, checkout: Checkout | Unknown | None) -> None:
+def _refuse_another(report: Report, lock_file: LockFile, where: str, checkout: Checkout | Unknown | None) -> None:
     """Raise UsageError where a report is certainly of something else than this lock."""
     here = checkout.root if isinstance(checkout, Checkout) else None
     there = report.checkout.root if isinstance(report.checkout, Checkout) else None
@@ -118,7 +117,7 @@ def _refuse_another(report: Report, lock_file: LockFile, path: Path, checkout: C
         raise UsageError(
             "other-project",
             "The report is of another project: its repository does not begin with the same commit.",
-            where=str(path),
+            where=where,
             expected=f"first commit {here[:12]}",
             found=f"first commit {there[:12]}",
             hint="Verify it there, or make the report in this project.",
@@ -127,10 +126,10 @@ def _refuse_another(report: Report, lock_file: LockFile, path: Path, checkout: C
         raise UsageError(
             "other-environment",
             "The report is of another environment.",
-            where=str(path),
+            where=where,
             expected=lock_file.lock.env,
             found=report.lock.env,
-            hint=f"envlock verify {report.lock.env} --report {shlex.quote(str(path))}, "
+            hint=f"envlock verify {report.lock.env} --report {shlex.quote(where)}, "
             f"or make it again: envlock report {lock_file.lock.env} -o FILE",
         )
 
@@ -184,12 +183,14 @@ def _installed(each: Installed) -> Distribution:
     )
 
 
-def _as_claimed(verdict: Verdict, report: Report, *, strict: bool) -> Verdict:
+def _as_claimed(verdict: Verdict, opened: Opened, *, strict: bool) -> Verdict:
     """Return a verdict that says whose word it rests on, without the rules that want the files themselves."""
+    report = opened.report
     judged = ("startup-code", *(_BY_CONTENTS if report.full else ()))
     silent = {rule.id: _NO_FILES for rule in all_rules() if rule.family == "FILE" and rule.id not in judged}
     depth = "by the digest of each package" if report.full else "by versions"
-    claim = f"as the report of {report.created[:10]} says, {depth}"
+    signed = f", {opened.signer}," if opened.signer else ""
+    claim = f"as the report of {report.created[:10]}{signed} says, {depth}"
     return judge(
         msgspec.structs.replace(verdict.summary, claim=claim),
         [finding for finding in verdict.findings if finding.rule not in silent],

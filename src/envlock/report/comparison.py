@@ -10,6 +10,7 @@ import msgspec
 from envlock.errors import one_line
 from envlock.model.comparison import Comparison, Disagreement, Group, Unseen
 from envlock.model.finding import IMPACTS, Impact
+from envlock.report.about_reports import about_reports
 from envlock.report.facts import fact_lines
 from envlock.report.style import Meaning, Style, columns_of, count, padded, plain, wrapped
 
@@ -27,6 +28,8 @@ _CELL, _SUBJECT = 26, 28
 _MOST: dict[Impact, int] = {"results": 12, "security": 12, "compat": 5, "cosmetic": 0}
 """Rows of an impact that are listed; the rest are counted."""
 _NAMED = 3
+_ODD, _SUBJECTS = 8, 4
+"""Odd reports, and on what each is, that are listed."""
 
 
 def comparison_json(comparison: Comparison) -> str:
@@ -48,6 +51,9 @@ def comparison_text(comparison: Comparison, *, style: Style = plain, width: int 
         lines += _left_out(rows[most:], style, width)
     if comparison.disagreements:
         lines.append("")
+    if comparison.odd:
+        lines += [style("Odd one out", "strong"), *_odd(comparison, style, width, everything=everything), ""]
+    lines += _about(comparison, style, width)
     if comparison.unseen:
         lines += [style("Not compared", "strong"), *_unseen(comparison, style, width), ""]
     lines += _next(comparison, style)
@@ -149,6 +155,28 @@ def _left_out(rows: Sequence[Disagreement], style: Style, width: int) -> Iterato
     first, *rest = wrapped(f"{len(rows)} more: {subjects}  (--verbose lists all)", " " * (_LABEL + 2), width)
     yield style(f"{text:<{_LABEL}}", meaning) + style(first[_LABEL:], "faint")
     yield from (style(line, "faint") for line in rest)
+
+
+def _odd(comparison: Comparison, style: Style, width: int, *, everything: bool) -> Iterator[str]:
+    """Yield a line for each report that says something else than most, on what changes results first."""
+    told = comparison.odd if everything else comparison.odd[:_ODD]
+    longest = min(max(columns_of(each.report) for each in told), _CELL)
+    for each in told:
+        most = len(each.subjects) if everything else _SUBJECTS
+        more = len(each.subjects) - most
+        subjects = ", ".join(map(one_line, each.subjects[:most])) + (f" and {more} more" if more > 0 else "")
+        first, *rest = wrapped(subjects, " " * (longest + 4), width)
+        name = style(padded(each.report, longest), "bad" if each.results else "warn")
+        yield f"  {name}  {first.strip()}"
+        yield from rest
+    if len(comparison.odd) > len(told):
+        yield style(f"  and {count(len(comparison.odd) - len(told), 'more report')}  (--verbose lists all)", "faint")
+
+
+def _about(comparison: Comparison, style: Style, width: int) -> list[str]:
+    """Return what reports say that they were judged where they were made, and who signed them."""
+    lines = [f"{title}: {told}" for title, told in about_reports(comparison.columns) if told]
+    return [style(line, "faint") for text in lines for line in wrapped(text, "", width)] + ([""] if lines else [])
 
 
 def _unseen(comparison: Comparison, style: Style, width: int) -> Iterator[str]:

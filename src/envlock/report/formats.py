@@ -89,7 +89,8 @@ def _render(
 
             return verdict_github(verdict, lock)
         case "markdown":
-            from envlock.report.markdown import COMMENT, STEP_SUMMARY, verdict_markdown
+            from envlock.report.inert import COMMENT
+            from envlock.report.markdown import STEP_SUMMARY, verdict_markdown
 
             return verdict_markdown(verdict, limit=STEP_SUMMARY if everything else COMMENT)
         case "html":

@@ -30,7 +30,7 @@ def verdict_github(verdict: Verdict, lock: LockLines | None = None) -> str:
     for severity in _COMMANDS:
         found = [finding for finding in verdict.findings if finding.severity == severity and not finding.waiver]
         lines += _annotations(severity, found, lock)
-    lines.append(_inert(f"envlock verify {summary_line(verdict)}"))  # whatever stands first, it is no command
+    lines.append(inert(f"envlock verify {summary_line(verdict)}"))  # whatever stands first, it is no command
     return "\n".join(lines) + "\n"
 
 
@@ -38,12 +38,12 @@ def _annotations(severity: Severity, findings: Sequence[Finding], lock: LockLine
     single = findings if len(findings) <= _SHOWN else findings[: _SHOWN - 1]
     for finding in single:
         where = {"file": lock.path, "line": str(lock.line_of(finding))} if lock is not None else {}
-        yield _command(severity, _message(finding), **where, title=f"{finding.subject} [{finding.rule}]")
+        yield annotation(severity, _message(finding), **where, title=f"{finding.subject} [{finding.rule}]")
     if rest := findings[len(single) :]:
         rules = ", ".join(f"{rule} ({number:,})" for rule, number in Counter(f.rule for f in rest).most_common())
         more = f"{count(len(rest), 'more ' + _COMMANDS[severity])}: {rules}. The step's summary lists them."
         where = {"file": lock.path, "line": "1"} if lock is not None else {}
-        yield _command(severity, more, **where, title="envlock verify")
+        yield annotation(severity, more, **where, title="envlock verify")
 
 
 def _message(finding: Finding) -> str:
@@ -54,18 +54,19 @@ def _message(finding: Finding) -> str:
     return "\n".join([*(line for line in lines if line), *([f"next: {one_line(finding.fix)}"] if finding.fix else [])])
 
 
-def _command(severity: Severity, message: str, **properties: str) -> str:
+def annotation(severity: Severity, message: str, **properties: str) -> str:
+    """Return one workflow command: an annotation, placed by `file` and `line`, headed by `title`."""
     said = ",".join(f"{name}={_property(one_line(value))}" for name, value in properties.items())
     return f"::{_COMMANDS[severity]} {said}::{_data(message)}"
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """Return text without `##[`, which runners take for a command of old wherever in a line it stands."""
     return text.replace("##[", "##\\[")
 
 
 def _data(text: str) -> str:
-    return _inert(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return inert(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

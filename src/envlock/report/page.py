@@ -1,23 +1,15 @@
-"""A verdict as one HTML file that needs nothing else: no network, no font, and no script where none may run.
-
-A Content-Security-Policy names the one style sheet and the one script by their digests, so that nothing else of the
-file could run, whatever a target calls itself. Filters are CSS; the script adds buttons to copy and a search field.
-"""
+"""A verdict as one HTML file. Filters are CSS; the script adds buttons to copy and a search field."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
-from functools import cache
-from importlib.resources import files as resources
 from itertools import groupby
 
-from envlock import __version__
 from envlock.model.finding import Finding, Rule, Summary, Verdict
 from envlock.model.size import size_text
 from envlock.report.chart import chart_style
 from envlock.report.markdown import MARKS
+from envlock.report.page_frame import asset, page
 from envlock.report.page_numbers import numbers_section
 from envlock.report.page_tables import prose, rules_table, seen_tables, text
 from envlock.report.sections import (
@@ -54,23 +46,7 @@ def verdict_html(verdict: Verdict, rules: Sequence[Rule], *, everything: bool = 
         everything: show every finding, however many there are.
     """
     word, meaning = OUTCOMES[verdict.outcome]
-    style, script = _asset("verdict.css") + chart_style(), _asset("verdict.js")
-    policy = (
-        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    lines = [
-        "<!DOCTYPE html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">',
-        f"<title>{text(verdict.summary.env)}: {word} · envlock verify</title>",
-        f"<style>{style}</style>",
-        "</head>",
-        "<body>",
+    body = [
         *_header(verdict, word, meaning),
         "<main>",
         *_next(verdict),
@@ -80,12 +56,9 @@ def verdict_html(verdict: Verdict, rules: Sequence[Rule], *, everything: bool = 
         *seen_tables(verdict.summary),
         *rules_table(verdict, rules),
         "</main>",
-        f"<footer>Made by envlock {text(__version__)}.</footer>",
-        f"<script>{script}</script>",
-        "</body>",
-        "</html>",
     ]
-    return "\n".join(lines) + "\n"
+    title = f"{verdict.summary.env}: {word} · envlock verify"
+    return page(title, body, style=asset("verdict.css") + chart_style(), script=asset("copy.js") + asset("verdict.js"))
 
 
 def _header(verdict: Verdict, word: str, meaning: Meaning) -> Iterator[str]:
@@ -206,12 +179,3 @@ def _pair(finding: Finding) -> Iterator[str]:
 
 def _command(command: str) -> str:
     return f'<div class="fix"><pre>{text(pasteable(command))}</pre></div>'
-
-
-@cache
-def _asset(name: str) -> str:
-    return resources("envlock").joinpath("data", "report", name).read_text("utf-8")
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

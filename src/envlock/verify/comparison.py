@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from envlock.model.comparison import Agreement, Area, Comparison, Disagreement, Group, Unseen
+from envlock.model.comparison import (
+    Agreement,
+    Area,
+    Comparison,
+    Disagreement,
+    Group,
+    Unseen,
+    odd_in,
+)
 from envlock.model.fact import Fact
 from envlock.model.finding import IMPACTS
+from envlock.model.provenance import Signature
 from envlock.model.report import Report
+from envlock.verify.about_reports import column_of, odd_ones
+from envlock.verify.compared_numbers import Numbers, numbers_in, unseen_numbers
 from envlock.verify.known import facts_of
 from envlock.verify.reported import CPUS, FEATURES, Key
 from envlock.verify.said_table import Table
@@ -24,8 +35,15 @@ from envlock.verify.way_out import next_steps
 _DIGEST = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-def compare_reports(reports: Mapping[str, Report]) -> Comparison:
-    """Return what two reports or more agree in and what not; `reports` by the names that output calls them."""
+def compare_reports(
+    reports: Mapping[str, Report], signatures: Mapping[str, Signature | None] | None = None
+) -> Comparison:
+    """Return what two reports or more agree in and what not.
+
+    Args:
+        reports: by the names that output calls them.
+        signatures: of those that are signed, which were checked when they were read.
+    """
     names, values = tuple(reports), tuple(reports.values())
     table = Table(values)
     disagreements: list[Disagreement] = []
@@ -40,18 +58,26 @@ def compare_reports(reports: Mapping[str, Report]) -> Comparison:
             disagreements.append(_disagreement(key, groups, table, names, facts))
         unseen += unseen_in(key, row, groups, table, names)
     disagreements += [_files(name, version, groups, names) for name, version, groups in table.files()]
+    numbers = tuple(numbers_in(values))
+    disagreements += [_numbers(found, names) for found in numbers if len(found.groups) > 1]
     disagreements = _told_once(disagreements)
     disagreements.sort(key=lambda d: (IMPACTS.index(d.impact), d.rank, not d.facts, d.area, d.subject))
-    unseen = [*merged(unseen), *not_recorded(values, names), *unhashed(values, names)]
+    unseen = [
+        *merged([*unseen, *unseen_numbers(values, names)]),
+        *not_recorded(values, names),
+        *unhashed(values, names),
+    ]
     return Comparison(
         reports=names,
         outcome=_outcome(disagreements, unseen),
-        shared=tuple(_shared(table)),
+        shared=(*_shared(table), *_same_numbers(numbers, len(values))),
         groups=_parts(disagreements, names),
         disagreements=tuple(disagreements),
         unseen=tuple(unseen),
         packages=same_packages,
         fix=tuple(next_steps(reports, disagreements, unseen)),
+        odd=tuple(odd_ones(disagreements)),
+        columns=tuple(column_of(name, report, (signatures or {}).get(name)) for name, report in reports.items()),
     )
 
 
@@ -80,19 +106,22 @@ def _disagreement(
     area, subject = key
     standing = standing_of(area, subject, tuple(groups), table.packages)
     shown = _apart(tuple(groups)) if subject == FEATURES else _short(area, tuple(groups))
+    told = _groups([(shown[text], numbers) for text, numbers in groups.items()], names)
     return Disagreement(
         area=area,
         subject=subject,
         impact=standing.impact,
-        groups=tuple(
-            Group(value=shown[text], reports=tuple(names[number] for number in numbers))
-            for text, numbers in groups.items()
-        ),
+        groups=told,
+        odd=odd_in(told, len(names)),
         why=standing.why,
         note=", ".join(_note(note, numbers, names) for note, numbers in table.rows[key].notes.items()),
         facts=facts.get(subject, ()) if area == "package" else (),
         rank=standing.rank,
     )
+
+
+def _groups(groups: Iterable[tuple[str, Sequence[int]]], names: tuple[str, ...]) -> tuple[Group, ...]:
+    return tuple(Group(value=text, reports=tuple(names[number] for number in numbers)) for text, numbers in groups)
 
 
 def _note(note: str, numbers: Sequence[int], names: tuple[str, ...]) -> str:
@@ -111,17 +140,37 @@ def _told_once(disagreements: Sequence[Disagreement]) -> list[Disagreement]:
 def _files(name: str, version: str, groups: Mapping[str, list[int]], names: tuple[str, ...]) -> Disagreement:
     standing = standing_of("files", name, tuple(groups), ())
     shown = _short("files", tuple(groups))
+    told = _groups([(f"contents {shown[text]}", numbers) for text, numbers in groups.items()], names)
     return Disagreement(
         area="files",
         subject=f"{name} {version}",
         impact=standing.impact,
-        groups=tuple(
-            Group(value=f"contents {shown[text]}", reports=tuple(names[number] for number in numbers))
-            for text, numbers in groups.items()
-        ),
+        groups=told,
+        odd=odd_in(told, len(names)),
         why=standing.why,
         rank=standing.rank,
     )
+
+
+def _numbers(found: Numbers, names: tuple[str, ...]) -> Disagreement:
+    standing = standing_of("numerics", found.subject, tuple(found.groups), ())
+    told = _groups(found.groups.items(), names)
+    return Disagreement(
+        area="numerics",
+        subject=found.subject,
+        impact=standing.impact,
+        groups=told,
+        odd=odd_in(told, len(names)),
+        why=standing.why,
+        note=found.note,
+        rank=standing.rank,
+    )
+
+
+def _same_numbers(numbers: Sequence[Numbers], reports: int) -> Iterator[str]:
+    """Yield that all reports have the same numbers, where they have any and none differs."""
+    if numbers and all(len(each.groups) == 1 and len(*each.groups.values()) == reports for each in numbers):
+        yield f"same numbers ({sum(each.probes for each in numbers):,} answers of probes)"
 
 
 def _apart(texts: Sequence[str]) -> dict[str, str]:

@@ -6,6 +6,9 @@ import json
 import re
 from collections.abc import Iterator
 
+import msgspec
+
+from envlock.model import records
 from envlock.model.change import Change, change_of
 from envlock.model.finding import Impact
 from envlock.model.influence import PYTHON_RANK
@@ -21,9 +24,16 @@ _STARTS = ("entrypoint", "cmd", "workdir", "user")
 _OS_RANK, _LAST_RANK = 70, 90
 
 
+class _Asked(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """What of the image's table in a lock's inputs is looked at."""
+
+    os_packages: tuple[str, ...] = ()
+
+
 def image_changes(old: Lock, new: Lock) -> Iterator[Change]:
     """Yield changes of the base, its packages and steps, and of the image's configuration."""
     yield from _base(old, new)
+    yield from _system(old, new)
     if (old.image is None) != (new.image is None):
         there = [("an image" if lock.image else "") for lock in (old, new)]
         yield change_of(
@@ -61,20 +71,11 @@ def _base(old: Lock, new: Lock) -> Iterator[Change]:
     if glibc[0] != glibc[1] and all(glibc):
         why = "exp, sin and pow come from its libm, and their last bits have changed between releases."
         yield change_of("os", "glibc", glibc[0], glibc[1], why, "results", PYTHON_RANK + 5)
-    was, now = ({(d.name, d.architecture): d.version for d in base.packages} if base else {} for base in (one, other))
-    for name, architecture in sorted({*was, *now}):
-        versions = was.get((name, architecture), ""), now.get((name, architecture), "")
-        if versions[0] == versions[1]:
-            continue
-        impact: Impact = "compat"
-        rank, why = _OS_RANK + 5, "A package of the operating system."
-        if _NUMERIC_DEBS.fullmatch(name):
-            impact, rank, why = "results", 25, "A numerical library: sums are taken in another order."
-        elif _C_LIBRARY.fullmatch(name):
-            rank, why = _OS_RANK, "A library that every wheel is linked with."
-        subject = name if architecture in ("amd64", "all") else f"{name}:{architecture}"
-        yield change_of("os", subject, versions[0], versions[1], why, impact, rank)
     yield from _run(one, other)
+    days = [_archives(base) for base in (one, other)]
+    if days[0] != days[1] and all(named):
+        why = "When the archive of packages was asked; which packages that changed is told by themselves."
+        yield change_of("os", "archive of packages", days[0], days[1], why, "cosmetic", _LAST_RANK)
     effects = [" ".join(base.effects) if base else "" for base in (one, other)]
     if effects[0] != effects[1] and all(named):
         yield change_of(
@@ -86,6 +87,47 @@ def _base(old: Lock, new: Lock) -> Iterator[Change]:
             "compat",
             _OS_RANK,
         )
+
+
+def _system(old: Lock, new: Lock) -> Iterator[Change]:
+    """Yield changes of the packages of the operating system, with what brought each of them in."""
+    was, now = (
+        {(d.name, d.architecture): d.version for d in lock.base.packages} if lock.base else {} for lock in (old, new)
+    )
+    asked_before, asked = _os_packages(old), _os_packages(new)
+    moved = ""
+    if old.base and new.base and _base_name(old.base) != _base_name(new.base):
+        moved = "with the base"
+    elif old.base and new.base and _archives(old.base) != _archives(new.base):
+        moved = "with the archive"
+    for name, architecture in sorted({*was, *now}):
+        versions = was.get((name, architecture), ""), now.get((name, architecture), "")
+        if versions[0] == versions[1]:
+            continue
+        impact: Impact = "compat"
+        rank, why = _OS_RANK + 5, "A package of the operating system."
+        if _NUMERIC_DEBS.fullmatch(name):
+            impact, rank, why = "results", 25, "A numerical library: sums are taken in another order."
+        elif _C_LIBRARY.fullmatch(name):
+            rank, why = _OS_RANK, "A library that every wheel is linked with."
+        subject = name if architecture in ("amd64", "all") else f"{name}:{architecture}"
+        brought = moved
+        if (name in asked) != (name in asked_before):
+            brought = "image.os-packages" if name in asked else "no longer in image.os-packages"
+        yield change_of("os", subject, versions[0], versions[1], why, impact, rank, brought_by=brought)
+
+
+def _os_packages(lock: Lock) -> frozenset[str]:
+    """Return the packages that the manifest asks for, by the inputs of a lock."""
+    try:
+        return frozenset(records.from_json(lock.inputs.get("image", "{}"), _Asked).os_packages)
+    except (msgspec.DecodeError, ValueError, RecursionError):  # a lock that another tool wrote
+        return frozenset()
+
+
+def _archives(base: Base | None) -> str:
+    """Return the days of the release files that packages were chosen by."""
+    return ", ".join(f"{suite.suite} {suite.date[:10]}" for suite in base.suites) if base else ""
 
 
 def _run(old: Base | None, new: Base | None) -> Iterator[Change]:

@@ -20,7 +20,9 @@ def settings_changes(old: Lock, new: Lock) -> Iterator[Change]:
     if old.settings.threads != new.settings.threads:
         one, other = (str(each.settings.threads or "as many as there are CPUs") for each in (old, new))
         why = fact_about_setting("threads", packages) or THREADS
-        yield change_of("settings", "threads", one, other, why, "results", SETTINGS_RANK, "changed")
+        yield change_of(
+            "settings", "threads", one, other, why, "results", SETTINGS_RANK, "changed", brought_by="settings.threads"
+        )
     yield from variable_changes("settings", old.settings.env, new.settings.env, packages)
 
 
@@ -39,4 +41,4 @@ def variable_changes(
             factor = factor_of(name)
             why = fact_about_setting(name, packages) or (factor.what if factor else "Programs may read it.")
             impact: Impact = factor.impact if factor else "compat"
-            yield change_of(area, name, one, other, why, impact, SETTINGS_RANK)
+            yield change_of(area, name, one, other, why, impact, SETTINGS_RANK, brought_by=f"{area}.env")

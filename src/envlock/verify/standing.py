@@ -9,7 +9,7 @@ import msgspec
 from envlock.model.comparison import Area
 from envlock.model.factors import factor_of, relevant
 from envlock.model.finding import Impact
-from envlock.model.influence import ACCELERATOR_RANK, CPU_RANK, PYTHON_RANK, SETTINGS_RANK, influence_of
+from envlock.model.influence import ACCELERATOR_RANK, CPU_RANK, NUMERICS_RANK, PYTHON_RANK, SETTINGS_RANK, influence_of
 from envlock.verify.case import UNLOCKED_TOOLS
 from envlock.verify.known import fact_about_setting
 from envlock.verify.settings_changes import THREADS
@@ -72,6 +72,9 @@ def standing_of(area: Area, subject: str, values: Sequence[str], packages: Colle
         return known
     if area == "data":
         return Standing(impact="results", rank=_DATA_RANK, why="Other data were read.")
+    if area == "numerics":
+        why = "The same probes gave other numbers: this is what all other differences come to."
+        return Standing(impact="results", rank=NUMERICS_RANK, why=why)
     if area == "python":
         return _python(values)
     if area == "settings":
