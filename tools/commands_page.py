@@ -90,7 +90,7 @@ def _row(context: click.Context, option: click.Option) -> str:
         return ""
     names, words = record
     variables = [option.envvar] if isinstance(option.envvar, str) else list(option.envvar or ())
-    if not variables and option.allow_from_autoenv and option.name:
+    if not variables and option.allow_from_autoenv and option.expose_value and option.name:
         variables = [f"{context.auto_envvar_prefix}_{option.name.upper()}"]
     written = " ".join(f"`{name}`" for name in variables)
     return f"| `{names.replace('|', chr(92) + '|')}` | {_text(' '.join(words.split()))} | {written} |\n"

@@ -87,6 +87,8 @@ def test_the_story_of_a_clone(team: Team, tmp_path: Path) -> None:
     (change,) = told[0]["changes"]
     assert (change["subject"], change["before"], change["after"]) == ("demo", "1.0", "2.0")
     assert told == team.ok("log", "--json", environment=GIT).json["chapters"]
+    for words, number in ((("v1",), 1), (("tiny", "v1"), 1), (("v1..",), 1), (("HEAD", "-n", "2"), 2)):
+        assert len(whole.ok("log", *words, "--json", environment=GIT).json["chapters"]) == number
     shallow = Project(team.git.clone(tmp_path / "shallow", "--depth", "1"), None, cache=team.cache)
     assert "git fetch --unshallow" in shallow.ok("log", environment=GIT).out
     refused = shallow.run("run", "--at", "HEAD~1", "--", "true", environment=GIT)

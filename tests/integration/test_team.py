@@ -1,174 +1,166 @@
-"""Three teammates with three clones: reports signed, committed, pulled, compared; forged and altered ones refused."""
+"""Three people, three clones, one repository: reports are signed, committed, pulled, compared, and forged in vain."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from envlock.formats.report import read_report, report_bytes
 from tests.integration.programs import python_of
-from tests.integration.project import Project, Result
-from tests.unit.reviewed import Team
-from tests.unit.wheels import make_wheel
+from tests.integration.project import Project
+from tests.integration.teammates import Teammate, make_key, make_team, odd_ones
 
-MANIFEST = f"""\
-[env.train]
-python = "{sys.version_info[0]}.{sys.version_info[1]}"
-frameworks = {{ tensorflow = "==2.5.0" }}
-dependencies = ["numpy", "six"]
+pytestmark = pytest.mark.network
+
+MANIFEST = """\
+[env.fit]
+python = "3.11"
+dependencies = ["numpy==1.26.4"]
+as-of = "2025-01-01"
 """
-PINS = {"tensorflow": "2.5.0", "numpy": "1.19.5", "six": "1.15.0"}
-QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-
-
-class Mate:
-    """Somebody with a clone, an SSH key and an environment of their own."""
-
-    def __init__(self, folder: Path, name: str, origin: Path) -> None:
-        self.name = name
-        self.key = folder / f"{name}.key"
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(self.key)]
-        subprocess.run(command, check=True)
-        self.git(folder, "clone", "-q", str(origin), name)
-        self.project = Project(folder / name, None, cache=folder / "cache")
-        self.folder = self.project.folder
-
-    @property
-    def signer(self) -> str:
-        """The line that allows this key."""
-        return f'{self.name}@example.com namespaces="envlock-report" {self.key.with_suffix(".key.pub").read_text()}'
-
-    def git(self, folder: Path, *words: str) -> None:
-        """Run git under this name."""
-        who = ("-c", f"user.name={self.name}", "-c", f"user.email={self.name}@example.com")
-        subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, env={**os.environ, **QUIET})
-
-    def install(self, python: str, wheels: Path, **versions: str) -> None:
-        """Make the environment of this clone, with wheels laid into it."""
-        subprocess.run([python, "-m", "venv", "--without-pip", self.folder / ".venv"], check=True)
-        (site,) = (self.folder / ".venv").glob("lib/python*/site-packages")
-        for name, version in versions.items():
-            shutil.unpack_archive(make_wheel(wheels, name, version), site, "zip")
-
-    def report(self, threads: str) -> None:
-        """Make a report, sign it, and share it."""
-        self.run("report", "train", "--as", self.name, "--sign", str(self.key), threads=threads)
-        self.git(self.folder, "add", "lockfiles", ".gitattributes")
-        self.git(self.folder, "commit", "-qm", f"Report of {self.name}")
-        self.git(self.folder, "pull", "-q", "--rebase")
-        self.git(self.folder, "push", "-q")
-
-    def run(self, *words: str, threads: str = "8", code: int = 0) -> Result:
-        """Run envlock in the clone and expect an exit status."""
-        result = self.project.run(*words, environment={"OMP_NUM_THREADS": threads, **QUIET})
-        assert result.code == code, result.err + result.out
-        return result
+THREADS = {"ana": "4", "ben": "16", "cem": "4"}
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Mate]:
-    """Ana has what is locked, Ben another Python, Cem another framework and fewer threads; all have reported."""
+def team(tmp_path_factory: pytest.TempPathFactory) -> list[Teammate]:
+    """Ana has what is locked, Ben other thread settings, Cem another Python and another numpy."""
+    from uv import find_uv_bin
+
     folder = tmp_path_factory.mktemp("team")
-    origin, wheels = folder / "origin.git", folder / "wheels"
-    subprocess.run(["git", "init", "-q", "--bare", "--initial-branch=main", str(origin)], check=True)
-    mates = {name: Mate(folder, name, origin) for name in ("ana", "ben", "cem")}
-    ana, ben, cem = mates.values()
-    first = Team(ana.folder, MANIFEST)
-    first.write(".gitignore", b".venv*/\n.envlock/\n")
-    first.write("lockfiles/allowed_signers", "".join(mate.signer for mate in mates.values()).encode())
-    first.lock()
-    ana.git(ana.folder, "checkout", "-qB", "main")
-    ana.git(ana.folder, "add", ".")
-    ana.git(ana.folder, "commit", "-qm", "Lock")
-    ana.git(ana.folder, "push", "-q", "-u", "origin", "main")
-    for mate in (ben, cem):
-        mate.git(mate.folder, "pull", "-q", "origin", "main")
-    ana.install(sys.executable, wheels, **PINS)
-    ben.install(python_of("3.12" if sys.version_info[1] != 12 else "3.11"), wheels, **PINS)
-    cem.install(sys.executable, wheels, **{**PINS, "tensorflow": "2.6.0"})
-    for mate, threads in ((ana, "8"), (ben, "8"), (cem, "4")):
-        mate.report(threads)
-    for mate in mates.values():
-        mate.git(mate.folder, "pull", "-q", "--rebase")
-    return mates
+    locked = Project(folder / "locked", MANIFEST, cache=folder / "cache")
+    locked.ok("lock")
+    ana, ben, cem = people = make_team(locked, folder, "ana", "ben", "cem")
+    for each in (ana, ben):
+        each.ok("sync")
+    uv = [find_uv_bin(), "--quiet", "--no-config"]
+    for command in (
+        ["venv", "--python", python_of("3.10"), ".venv"],
+        ["pip", "install", "--python", ".venv", "numpy==1.25.2"],
+    ):
+        subprocess.run([*uv, *command], cwd=cem.folder, check=True)
+    for each in people:
+        options = ("--python", ".venv") if each is cem else ()
+        each.share_report("fit", *options, environment={"OMP_NUM_THREADS": THREADS[each.name]})
+    for each in people:
+        each.clone.git("pull", "-q", "--rebase", "origin", "main")
+    return people
 
 
-@pytest.fixture
-def reports(team: dict[str, Mate]) -> Iterator[Path]:
-    """Ana's folder of reports, put back afterwards."""
-    folder = team["ana"].folder / "lockfiles/reports/train"
-    before = {path: path.read_bytes() for path in folder.iterdir()}
-    yield folder
-    for path in folder.iterdir():
-        path.unlink()
-    for path, raw in before.items():
-        path.write_bytes(raw)
+@contextmanager
+def changed(folder: Path) -> Iterator[Path]:
+    """Yield the folder of kept reports, to be put back as it was."""
+    reports = folder / "lockfiles/reports/fit"
+    before = {path: path.read_bytes() for path in reports.iterdir()}
+    try:
+        yield reports
+    finally:
+        for path in reports.iterdir():
+            if path not in before:
+                path.unlink()
+        for path, raw in before.items():
+            path.write_bytes(raw)
 
 
-def test_the_odd_one_on_each_factor(team: dict[str, Mate]) -> None:
-    """Without arguments the kept reports are compared: who differs, and in what, whoever of the three asks."""
-    for mate in team.values():
-        said = mate.run("compare", "--json", code=1).json
-        assert sorted(Path(name).stem for name in said["reports"]) == ["ana", "ben", "cem"]
-        odd = {each["subject"]: [Path(name).stem for name in each["odd"]] for each in said["disagreements"]}
-        assert odd["tensorflow"] == ["cem"]
-        assert odd["threads"] == ["cem"]
-        assert odd["python"] == ["ben"]
-        assert said["disagreements"][0]["subject"] == "tensorflow"
-        assert {Path(each["report"]).stem: each["trusted"] for each in said["columns"]} == dict.fromkeys(team, True)
+def test_the_odd_one_out_on_the_right_factor(team: list[Teammate]) -> None:
+    """Ben is odd on threads, Cem on Python and numpy, Ana on nothing; everybody who pulls sees it."""
+    for each in team:
+        odd = odd_ones(each)
+        assert set(odd) == {"ben", "cem"}
+        assert "threads" in odd["ben"]
+        assert not {"Python", "numpy"} & odd["ben"]
+        assert {"Python", "numpy"} <= odd["cem"]
+        assert "threads" not in odd["cem"]
 
 
-def test_each_is_judged_against_the_lock(team: dict[str, Mate]) -> None:
-    """`verify --report` tells of every teammate what `verify` would tell there, and who vouches for it."""
-    for name, code in {"ana": 0, "ben": 1, "cem": 1}.items():
-        said = team["ana"].run("verify", "train", "--report", f"lockfiles/reports/train/{name}.json", code=code)
-        assert f"signed by {name}@example.com" in said.out
-    assert "tensorflow" in said.out
+def test_who_signed_is_told(team: list[Teammate]) -> None:
+    """Of a kept report, `verify` says by whom, and what it drifts in."""
+    ana = team[0]
+    matching = ana.run("verify", "fit", "--report", "lockfiles/reports/fit/ana.json")
+    assert "signed by ana@example.com" in matching.out
+    drifted = ana.run("verify", "fit", "--report", "lockfiles/reports/fit/cem.json", "--json")
+    assert drifted.code == 1
+    assert "numpy" in [finding["subject"] for finding in drifted.json["findings"]]
+
+
+def test_an_altered_report_is_refused(team: list[Teammate]) -> None:
+    """Another version under the old signature: exit code 4 everywhere, also with --allow-unsigned."""
+    ana = team[0]
+    with changed(ana.folder) as reports:
+        (reports / "cem.json").write_bytes((reports / "cem.json").read_bytes().replace(b"1.25.2", b"1.26.4"))
+        for words in (["compare"], ["compare", "--allow-unsigned"], ["verify", "--report", str(reports / "cem.json")]):
+            result = ana.run(*words)
+            assert (result.code, "[wrong-signature]" in result.err) == (4, True), result.err
+            assert "cem.json" in result.err
+
+
+def test_a_forged_report_is_refused(team: list[Teammate], tmp_path: Path) -> None:
+    """Made to match and signed by a stranger, or with the signature dropped: exit code 4, and each one is named."""
+    ana = team[0]
+    make_key(tmp_path / "key", "mallory")
+    with changed(ana.folder) as reports:
+        (reports / "cem.json").write_bytes((reports / "ana.json").read_bytes())
+        (reports / "cem.json.sig").unlink()
+        sign = ["ssh-keygen", "-q", "-Y", "sign", "-n", "envlock-report", "-f", str(tmp_path / "key")]
+        subprocess.run([*sign, str(reports / "cem.json")], check=True, capture_output=True)
+        (reports / "ben.json.sig").unlink()
+        result = ana.run("compare")
+        assert result.code == 4
+        assert "ben.json" in result.err
+        assert "[unsigned-report]" in result.err
+        assert "cem.json" in result.err
+        assert "[unknown-signer]" in result.err
+        assert ana.run("compare", "--allow-unsigned").code == 4
+        assert ana.run("--offline", "status").code == 4
+        (reports / "cem.json.sig").unlink()
+        loose = ana.run("compare", "--allow-unsigned")
+        assert loose.code == 1, loose.err
+
+
+def test_a_signature_for_another_purpose_is_none(team: list[Teammate]) -> None:
+    """A teammate's own signature over the same bytes, made for git, vouches for no report."""
+    ana = team[0]
+    with changed(ana.folder) as reports:
+        (reports / "ana.json.sig").unlink()
+        sign = ["ssh-keygen", "-q", "-Y", "sign", "-n", "git", "-f", str(ana.key)]
+        subprocess.run([*sign, str(reports / "ana.json")], check=True, capture_output=True)
+        result = ana.run("compare")
+        assert (result.code, "[wrong-signature]" in result.err) == (4, True), result.err
 
 
 @pytest.mark.parametrize(
-    ("forgery", "reference"),
+    ("line", "instead", "reference"),
     [
-        ("altered", "wrong-signature"),
-        ("other-report", "wrong-signature"),
-        ("other-purpose", "wrong-signature"),
-        ("stranger", "unknown-signer"),
-        ("unsigned", "unsigned-report"),
+        ('"schema": 1', '"schema": 99', "newer-report"),
+        ('"distributions"', '"packages"', "not-a-report"),
+        ("1.26.4", "1.26.5", "damaged-report"),
     ],
 )
-def test_forged_and_altered_reports_are_refused(
-    team: dict[str, Mate], reports: Path, tmp_path: Path, forgery: str, reference: str
-) -> None:
-    """Whatever is done to Cem's report so that he seems to match, it is exit code 4, and that wherever it is read."""
-    report, signature = reports / "cem.json", reports / "cem.json.sig"
-    if forgery == "altered":
-        report.write_bytes(report.read_bytes().replace(b"2.6.0", b"2.5.0"))
-    elif forgery == "other-report":
-        signature.write_bytes((reports / "ana.json.sig").read_bytes())
-    else:
-        signature.unlink()
-    key = tmp_path / "key"
-    if forgery == "stranger":
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    if forgery in ("stranger", "other-purpose"):
-        signer = str(key if forgery == "stranger" else team["cem"].key)
-        purpose = "envlock-report" if forgery == "stranger" else "file"
-        command = ["ssh-keygen", "-q", "-Y", "sign", "-n", purpose, "-f", signer, str(report)]
-        subprocess.run(command, check=True, capture_output=True)
-    ana = team["ana"]
-    kept = "lockfiles/reports/train"
-    assert f"[{reference}]" in ana.run("compare", code=4).err
-    ana.run("compare", "--allow-unsigned", code=1 if forgery == "unsigned" else 4)
-    if forgery == "altered":
-        for words in (
-            ("verify", "train", "--report", f"{kept}/cem.json"),
-            ("diff", f"{kept}/ana.json", f"{kept}/cem.json"),
-        ):
-            assert f"[{reference}]" in ana.run(*words, code=4).err
-        for words in (("review", "HEAD"), ("--offline", "status")):
-            assert f"[{reference}]" in ana.run(*words, code=4).out
+def test_bad_reports(team: list[Teammate], tmp_path: Path, line: str, instead: str, reference: str) -> None:
+    """Another schema, something else, a slip of the hand: exit code 2, and what to do, once unsigned ones are let in."""
+    ana = team[0]
+    raw = (ana.folder / "lockfiles/reports/fit/ana.json").read_text("utf-8")
+    assert line in raw
+    path = tmp_path / "x.json"
+    path.write_text(raw.replace(line, instead), "utf-8")
+    refused = ana.run("verify", "fit", "--report", str(path))
+    assert (refused.code, "[unsigned-report]" in refused.err) == (4, True), refused.err
+    result = ana.run("verify", "fit", "--report", str(path), "--allow-unsigned")
+    assert (result.code, f"[{reference}]" in result.err) == (2, True), result.err
+    assert "next:" in result.err
+
+
+def test_a_report_of_another_environment(team: list[Teammate], tmp_path: Path) -> None:
+    """It is refused with the command that judges it by the lock it is of."""
+    ana = team[0]
+    kept = read_report(ana.folder / "lockfiles/reports/fit/ana.json")
+    assert kept.lock is not None
+    path = tmp_path / "x.json"
+    path.write_bytes(report_bytes(replace(kept, lock=replace(kept.lock, env="serve"))))
+    result = ana.run("verify", "fit", "--report", str(path), "--allow-unsigned")
+    assert (result.code, "[other-environment]" in result.err) == (2, True), result.err
+    assert "envlock verify serve --report" in result.err

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from envlock.cli.console import style_of, width
 from envlock.cli.wiring import environments, manifest_here, only
+from envlock.errors import UsageError
+
+if TYPE_CHECKING:
+    from envlock.adapters.git_history import GitRevisions
+    from envlock.model.manifest import Manifest
 
 Form = Literal["human", "json", "markdown"]
 
@@ -43,6 +48,8 @@ def command(
 
     manifest = manifest_here()
     history = GitRevisions(manifest.folder)
+    if env is not None and revision is None and _is_revision(env, manifest, history):
+        env, revision = None, env
     # An environment that the manifest no longer has keeps its history, so that its name is not asked for here.
     name = env if env is not None else only(manifest, None)
     story = story_of(manifest, name, history, start=revision or "HEAD", most=number)
@@ -52,3 +59,16 @@ def command(
         click.echo(story_markdown(story, everything=verbose), nl=False)
     else:
         click.echo(story_text(story, style=style_of(ctx), width=width(), everything=verbose), nl=False)
+
+
+def _is_revision(text: str, manifest: Manifest, history: GitRevisions) -> bool:
+    """Tell whether the one word after `log` is no environment but where to begin, in a project that has only one."""
+    if text in manifest.environments or len(manifest.environments) > 1:
+        return False
+    if ".." in text:
+        return True
+    try:
+        history.resolve(text)
+    except UsageError:
+        return False
+    return True

@@ -113,6 +113,8 @@ def _parsed(text: str) -> tuple[Form, Path]:
     from envlock.report.formats import parse_output
 
     form, name = parse_output(text)
+    if name == "-":
+        raise UsageError("no-output", "--output is for files.", found=text, hint="On stdout it is --format FORMAT.")
     if form not in FORMS:
         raise UsageError(
             "unknown-format",
