@@ -45,7 +45,7 @@ def make_key(path: Path, comment: str) -> None:
 def make_team(project: Project, folder: Path, *names: str) -> list[Teammate]:
     """Make a repository of a locked project's manifest, inputs and locks, cloned by each of these people."""
     work = GitRepository(folder / "work")
-    for name in ("envlock.toml", "pyproject.toml", "lockfiles"):
+    for name in (".gitattributes", "envlock.toml", "pyproject.toml", "lockfiles"):
         source = project.folder / name
         if source.exists():
             subprocess.run(["cp", "-r", str(source), str(work.folder)], check=True)

@@ -1,159 +1,122 @@
-"""Nothing that teammates share says whose machine it was made on: a planted identity is looked for in every byte."""
+"""Everything that a team shares, made by somebody with secrets on a machine with a name: none of it is found again."""
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
-import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.integration.private import found_in, of_this_machine, search
 from tests.integration.programs import need
-from tests.integration.project import Project
-from tests.unit.reviewed import Team
-from tests.unit.wheels import make_wheel
+from tests.integration.project import SMALL, Project, Result
+from tests.integration.registry_server import serving
+from tests.integration.teammates import make_key
+from tests.unit.repositories import GitRepository
 
-HOST, USER, SECRET = "planted-host-7f3a", "planted-user-5c1e", "planted-secret-9d2b"
-MANIFEST = f"""\
-[env.train]
-python = "{sys.version_info[0]}.{sys.version_info[1]}"
-frameworks = {{ tensorflow = "==2.5.0" }}
-dependencies = ["numpy", "six"]
-inputs = ["train.csv"]
-"""
-PINS = {"tensorflow": "2.6.0", "numpy": "1.19.5", "six": "1.15.0"}
-_MACHINE = (
-    *Path("/sys/class/net").glob("*/address"),
-    *(Path("/sys/class/dmi/id").glob("*_serial")),
-    Path("/sys/class/dmi/id/product_uuid"),
-    Path("/etc/machine-id"),
-)
+pytestmark = pytest.mark.network
 
-
-def needles(folder: Path) -> dict[str, bytes]:
-    """Return what may stand nowhere, by what it is: the planted identity, and this machine's own marks."""
-    found = {"host": HOST, "user": USER, "secret": SECRET, "folder": str(folder)}
-    for path in _MACHINE:
-        try:
-            text = path.read_text("ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            continue
-        if len(text) >= 8 and text.strip("0:-") and text.lower() not in ("not specified", "to be filled by o.e.m."):
-            found[str(path)] = text
-    addresses = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False).stdout.split()
-    found |= {f"address {number}": text for number, text in enumerate(addresses)}
-    return {name: text.encode() for name, text in found.items()}
+PLANTED = {
+    "zeldaquux": "user name",
+    "quuxworkshop": "working folder",
+    "quuxbox": "host name",
+    "hunterquux2": "password of an index",
+    "netrcquux3": "password of .netrc",
+    "dockerquux4": "password of a registry",
+    "apitokenquux5": "secret of the environment",
+    "commentquux6": "comment of an SSH key",
+    "gitnamequux7": "name that git knows",
+}
+"""Planted words, none of which is in any name of a file that is shared."""
 
 
-class Planted:
-    """A clone of somebody whose every name is known, on a host of its own name."""
+class Somebody(Project):
+    """A project on a machine with another host name, whose user has secrets; remembers all that was printed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.home = folder / USER
-        self.home.mkdir()
-        (self.home / ".netrc").write_text(f"machine example.com login {USER} password {SECRET}\n")
-        (self.home / ".netrc").chmod(0o600)
-        (self.home / ".docker").mkdir()
-        (self.home / ".docker/config.json").write_text(f'{{"auths": {{"example.com": {{"auth": "{SECRET}"}}}}}}')
-        self.key = self.home / "key"
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{USER}@{HOST}", "-f", str(self.key)]
-        subprocess.run(command, check=True)
-        self.project = Project(folder / "churn", None, cache=folder / "cache")
-        self.variables = {
+    def __init__(self, folder: Path, manifest: str, *, cache: Path | None) -> None:
+        super().__init__(folder, manifest, cache=cache)
+        self.home = folder.parent
+        self.printed: list[tuple[str, Result]] = []
+
+    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> Result:
+        """Run envlock as somebody."""
+        planted = {
             "HOME": str(self.home),
-            "USER": USER,
-            "LOGNAME": USER,
-            "HOSTNAME": HOST,
-            "HF_TOKEN": SECRET,
-            "TF_CONFIG": f'{{"cluster": {{"worker": ["{HOST}:2222"]}}, "password": "{SECRET}"}}',
-            "XLA_FLAGS": f"--xla_dump_to={self.home}/dump",
-            "UV_DEFAULT_INDEX": f"https://{USER}:{SECRET}@example.com/simple",
-            "GIT_CONFIG_SYSTEM": os.devnull,
+            "USER": "zeldaquux",
+            "LOGNAME": "zeldaquux",
+            "HOSTNAME": "quuxbox",
+            "API_TOKEN": "apitokenquux5",
+            "UV_INDEX_PRIVATE_PASSWORD": "hunterquux2",
+            "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(self.home / "uv")),
         }
-
-    def git(self, *words: str) -> None:
-        """Run git as the team knows this person, which the machine does not."""
-        who = ("-c", "user.name=Ana", "-c", "user.email=ana@example.com", "-c", "init.defaultBranch=main")
-        subprocess.run(["git", *who, *words], cwd=self.project.folder, check=True, capture_output=True)
-
-    def run(self, *words: str, codes: tuple[int, ...] = (0, 1)) -> str:
-        """Run envlock on the planted host and return all that it printed."""
-        script = f'hostname {HOST} && exec "$@"'
-        command = ("unshare", "--user", "--map-root-user", "--uts", "sh", "-c", script, "sh")
-        result = self.project.run_command(
-            *command, sys.executable, "-m", "envlock", "--offline", *words, environment=self.variables
-        )
-        assert result.code in codes, result.err + result.out
-        return result.out + result.err
+        command = ["unshare", "--uts", "sh", "-c", 'hostname quuxbox; exec "$@"', "sh", sys.executable, "-m", "envlock"]
+        result = self.run_command(*command, *arguments, environment=planted | (environment or {}))
+        self.printed.append((" ".join(arguments), result))
+        return result
 
 
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    """A project with two commits and an environment that is not what is locked."""
-    need("unshare", "ssh-keygen", "hostname")
-    made = Planted(tmp_path_factory.mktemp("privacy"))
-    folder = made.project.folder
-    team = Team(folder, MANIFEST)
-    team.write(".gitignore", b".venv*/\n.envlock/\nout/\n")
-    team.write("train.csv", b"1,0\n")
-    team.lock()
-    made.git("init", "-q")
-    made.git("add", ".")
-    made.git("commit", "-qm", "Lock")
-    team.write("envlock.toml", MANIFEST.replace("2.5.0", "2.6.0").encode())
-    team.lock(tensorflow="2.6.0")
-    made.git("commit", "-qam", "Take 2.6")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
-    (site,) = (folder / ".venv").glob("lib/python*/site-packages")
-    for name, version in {**PINS, "six": "1.16.0"}.items():
-        shutil.unpack_archive(make_wheel(made.folder / "wheels", name, version), site, "zip")
-    (site / "own.pth").write_text(f"{made.home}/code\n")
-    (folder / "out").mkdir()
-    return made
+def test_nothing_says_who_or_where(built: Project, tmp_path: Path) -> None:
+    """Locks, images, what is pushed and signed, and every form of every answer are searched, byte by byte."""
+    need("unshare", "hostname", "ssh-keygen", root=True)
+    home = tmp_path / "zeldaquux"
+    with serving(tmp_path / "registry") as server:
+        manifest = f'{SMALL}repository = "{server.address}/team/small"\n'
+        project = Somebody(home / "quuxworkshop", manifest, cache=built.cache)
+        shutil.copytree(built.folder / "lockfiles", project.folder / "lockfiles")
+        (home / ".netrc").write_text("machine example.com login zeldaquux password netrcquux3\n")
+        (home / ".netrc").chmod(0o600)
+        (home / ".docker").mkdir()
+        login = {"auths": {"example.com": {"username": "zeldaquux", "password": "dockerquux4"}}}
+        (home / ".docker/config.json").write_text(json.dumps(login))
+        (home / ".gitconfig").write_text("[user]\nname = gitnamequux7\nemail = gitnamequux7@example.com\n")
+        make_key(home / "key", "commentquux6")
+        repository = GitRepository(project.folder)
+        (project.folder / ".gitignore").write_text(".venv*/\n.envlock/\n")
+        for words in (["lock"], ["sync"], ["build"]):
+            project.ok(*words)
+        repository.commit("Lock")
+        key = ["--sign", str(home / "key")]
+        project.ok("push", "-t", "v1", "--sbom", *key)
+        project.ok("report", "--full", "--as", "one", *key)
+        project.ok("report", "--push", *key, "--json")
+        project.ok("report", "--as", "two")
+        for form in ("human", "json", "markdown", "html", "sarif", "junit", "github"):
+            project.run("verify", "--format", form)
+        report = "lockfiles/reports/small/one.json"
+        project.run("verify", "--report", report)
+        for form in ("human", "json", "markdown", "html"):
+            project.run("compare", "--format", form)
+        for words in (["compare", ":v1", report], ["diff", "small", report], ["diff", ":v1", "small", "--json"]):
+            project.run(*words)
+        for words in (["log", "-v"], ["log", "--json"], ["status", "--json"], ["which", ":v1"], ["review", "HEAD"]):
+            project.run(*words)
+        for words in (["verify", "gone"], ["compare", "gone.json"], ["diff", "gone:small", "small"], ["log", "v0"]):
+            assert project.run(*words).code == 2
+        needles = PLANTED | of_this_machine() | {str(tmp_path): "folder of the tests"}
+        printed = [
+            f"envlock {words}: {what}"
+            for words, result in project.printed
+            for what in found_in(result.out.encode(), needles) + found_in(result.err.encode(), needles)
+        ]
+        assert printed == []
+        shared = [path for path in (project.folder / "lockfiles").rglob("*") if path.is_file()]
+        shared += [project.folder / ".gitattributes", *(project.folder / ".envlock").rglob("*")]
+        shared += server.blobs.rglob("data")
+        assert len(shared) > 20
+        assert search(shared, needles) == []
 
 
-def test_what_is_shared_names_nobody(planted: Planted) -> None:
-    """Reports, their signatures, comparisons, diffs, logs, reviews and verdicts in every form that is sent on."""
-    for words in (("--quick", "--as", "quick"), ("--full", "--as", "full")):
-        planted.run("report", "train", *words, "--sign", str(planted.key))
-    shared = []
-    for form in ("junit", "sarif", "markdown", "html"):
-        planted.run("verify", "train", "--full", "--output", f"{form}:out/verdict.{form}")
-    shared.append(planted.run("verify", "train", "--format", "github"))
-    for form in ("json", "markdown", "html"):
-        planted.run("compare", "--output", f"{form}:out/compare.{form}")
-    both = ("HEAD~1:train", "lockfiles/reports/train/full.json")
-    for options in ((), ("--json",), ("--format", "markdown")):
-        shared.append(planted.run("diff", "HEAD~1:train", "train", *options))
-        shared.append(planted.run("diff", *both, *options))
-        shared.append(planted.run("log", "train", *options))
-        shared.append(planted.run("review", "HEAD~1", *options))
-    shared.append(planted.run("review", "HEAD~1", "HEAD", "--format", "github"))
-    texts = {str(number): text.encode() for number, text in enumerate(shared)}
-    written = [*planted.project.folder.glob("lockfiles/**/*"), *planted.project.folder.glob("out/*")]
-    texts |= {path.name: path.read_bytes() for path in written if path.is_file()}
-    assert {"quick.json", "full.json", "quick.json.sig", "compare.html", "verdict.sarif"} <= set(texts)
-    marks = needles(planted.folder)
-    found = {
-        (name, what): re.search(b".{0,60}" + re.escape(mark) + b".{0,20}", text)
-        for name, text in texts.items()
-        for what, mark in marks.items()
-        if mark in text
-    }
-    assert not found
-
-
-def test_errors_hold_no_secret(planted: Planted) -> None:
-    """What goes wrong is told with places of this machine, for whoever sits at it, and never with a credential."""
-    for words in (
-        ("lock", "train", "-U"),
-        ("sync", "train"),
-        ("verify", "train", "--image", "example.com/team/churn:v1"),
-        ("compare", "nowhere.json"),
-        ("status", "--json"),
-    ):
-        assert SECRET not in planted.run(*words, codes=(0, 1, 2, 3, 4))
+def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+    """In plain bytes, in an inflated layer, in capitals; once for each blob."""
+    needles = {"quuxbox": "host name"}
+    (tmp_path / "sha256").mkdir()
+    (tmp_path / "sha256/abc").write_bytes(gzip.compress(b"a tar of QuuxBox"))
+    (tmp_path / "report.json").write_text('"quuxbox"')
+    (tmp_path / "lock.toml").write_text("nothing")
+    found = search(sorted(tmp_path.rglob("*")) * 2, needles)
+    assert sorted({Path(line.partition(":")[0]).name for line in found}) == ["abc", "report.json"]
+    assert sum("abc" in line for line in found) == 1

@@ -15,6 +15,7 @@ from envlock.adapters.probing import PythonProbing
 from envlock.model.passes import canonical
 from envlock.observe.numerics import project_source, run_suite
 from tests.integration.project import Project
+from tests.integration.teammates import make_team, odd_ones
 
 pytestmark = [pytest.mark.network, pytest.mark.tensorflow]
 
@@ -149,3 +150,22 @@ def test_the_demonstration_is_found_before_it_trains(project: Project, venv: Pat
     assert digests(venv) == expected
     for one, other in zip(expected, digests(project.folder / ".venv-tf26"), strict=True):
         assert one != other is not None
+
+
+def test_the_teammate_with_another_framework_is_odd(
+    project: Project, venv: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Of three clones one has TensorFlow 2.6, and another other threads: each is found, on that."""
+    project.ok("sync", "tf26")
+    team = make_team(project, tmp_path_factory.mktemp("team"), "ana", "ben", "cem")
+    threads = {"ana": "4", "ben": "16", "cem": "4"}
+    for each in team:
+        python = project.folder / ".venv-tf26" if each.name == "cem" else venv
+        each.share_report("tf25", "--python", str(python), environment={"OMP_NUM_THREADS": threads[each.name]})
+    ana = team[0]
+    ana.clone.git("pull", "-q", "--rebase", "origin", "main")
+    odd = odd_ones(ana, "lockfiles/reports/tf25")
+    assert set(odd) == {"ben", "cem"}
+    assert "threads" in odd["ben"]
+    assert "tensorflow" not in odd["ben"]
+    assert "tensorflow" in odd["cem"]

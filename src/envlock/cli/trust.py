@@ -22,6 +22,7 @@ def trust_options(command: _Command) -> _Command:
     )
     allowed = click.option(
         "--allowed-signers",
+        envvar="ENVLOCK_ALLOWED_SIGNERS",
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="Take only reports that one of these keys signed (ssh-keygen, ALLOWED SIGNERS), else those of "
