@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 _SHORTEST = 6
 """Characters; a shorter name is a word of something else too."""
@@ -46,26 +47,39 @@ def found_in(raw: bytes, needles: dict[str, str]) -> list[str]:
     return [what for text, what in needles.items() if text.lower().encode() in lower]
 
 
-def search(paths: Iterable[Path], needles: dict[str, str], *, patience: float = 60.0) -> list[str]:
-    """Return a line for each file that holds a needle; blobs that were searched once, by name, are not again."""
-    end, seen, lines = time.monotonic() + patience, set(), []
+class Found(NamedTuple):
+    """What a search came to."""
+
+    lines: list[str]
+    """One for each needle in each file."""
+    searched: int
+    """Files, those included whose bytes were searched under the same digest."""
+
+
+def search(paths: Iterable[Path], needles: dict[str, str], *, patience: float = 60.0) -> Found:
+    """Search files for needles; blobs that were searched once, by name, are not again, nor is what is very large."""
+    end, seen, lines, searched = time.monotonic() + patience, set(), [], 0
     for path in paths:
         if time.monotonic() > end:
             break
         if path.parent.name == "sha256":
             if path.name in seen:
+                searched += 1
                 continue
             seen.add(path.name)
         if path.is_file() and path.stat().st_size <= _LARGEST:
             lines += [f"{path}: {what}" for what in found_in(path.read_bytes(), needles)]
-    return lines
+            searched += 1
+    return Found(lines, searched)
 
 
 def written(folder: Path) -> Iterator[Path]:
-    """Yield what envlock wrote below a folder: locks, reports, images and pages, small files first."""
-    files = []
+    """Yield what envlock wrote below a folder: locks, reports, images, pages and logs, small files first."""
+    files: list[Path] = []
     for name, folders, names in os.walk(folder):
         path = Path(name)
+        for cache in (each for each in folders if each.startswith("cache")):
+            files += (path / cache / "built").rglob("*.log")
         folders[:] = [name for name in folders if not name.startswith((".venv", ".git", "cache", "lib", "storage"))]
         below = path.relative_to(folder).parts
         files += [

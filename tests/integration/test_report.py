@@ -153,7 +153,7 @@ def test_a_kept_report_is_signed_and_says_what_the_lock_says(team: Project) -> N
     key = str(team.folder.parent / "key")
     result = team.ok("report", "--as", "ana", "--sign", key, "--numerics", "--json")
     assert result.json["wrote"] == [
-        ".gitattributes",
+        "lockfiles/reports/.gitattributes",
         "lockfiles/reports/tiny/ana.json",
         "lockfiles/reports/tiny/ana.json.sig",
     ]

@@ -190,3 +190,32 @@ def test_an_answer_that_nobody_reads_to_its_end(written: Written) -> None:
         lines = GitAnswers(repo).lines("log", "--format=%s")
         assert next(lines) == "Second"
         lines.close()
+
+
+def test_links_of_a_commit_lead_where_they_do_there(written: Written) -> None:
+    """A folder that is a link today hides no earlier lock, and is followed in the commits that have it."""
+    repository, folder = written.repository, written.lock.parent
+    before = repository.git("rev-parse", "HEAD")
+    held = GitRevisions(written.project).file_at(before, written.lock)
+    folder.rename(repository.folder / "away")
+    folder.symlink_to("../away")
+    repository.commit("Move the locks")
+    (repository.folder / "away" / written.lock.name).write_bytes(b"moved\n")
+    now = repository.commit("Change one there")
+    revisions = GitRevisions(written.project)
+    assert held is not None
+    assert revisions.file_at(before, written.lock) == held
+    assert revisions.file_at(now, written.lock) == b"moved\n"
+    assert revisions.files_at(before, folder) == revisions.files_at(now, folder) == (written.lock.name,)
+
+
+@pytest.mark.parametrize("target", ["/etc", "../../..", "lockfiles", "nowhere"])
+def test_links_that_lead_nowhere(written: Written, target: str) -> None:
+    """Out of the repository, to themselves, or to nothing: there is no such file."""
+    folder = written.lock.parent
+    folder.rename(written.repository.folder / "away")
+    folder.symlink_to(target)
+    commit = written.repository.commit("Point the locks elsewhere")
+    revisions = GitRevisions(written.project)
+    assert revisions.file_at(commit, written.lock) is None
+    assert revisions.files_at(commit, folder) == ()

@@ -63,16 +63,14 @@ def test_a_signature_is_of_the_report_beside_it(tmp_path: Path) -> None:
 
 
 def test_git_keeps_the_bytes(tmp_path: Path) -> None:
-    """In a repository .gitattributes gets the line once, whatever else it says; elsewhere nothing is written."""
-    assert not keep_bytes(tmp_path)
-    assert not (tmp_path / ".gitattributes").exists()
+    """In a repository the folder of reports says so, once, whatever it says already; elsewhere nothing is written."""
+    reports = tmp_path / "lockfiles/reports"
+    assert keep_bytes(reports) is None
+    assert not reports.exists()
     (tmp_path / ".git").mkdir()
-    (tmp_path / ".gitattributes").write_text("* text=auto\n")
-    assert keep_bytes(tmp_path)
-    assert not keep_bytes(tmp_path)
-    assert (tmp_path / ".gitattributes").read_text() == (
-        "* text=auto\nlockfiles/reports/** text eol=lf linguist-generated\n"
-    )
+    assert keep_bytes(reports) == reports / ".gitattributes"
+    assert keep_bytes(reports) is None
+    assert (reports / ".gitattributes").read_text() == "** text eol=lf linguist-generated\n"
 
 
 @pytest.mark.parametrize(

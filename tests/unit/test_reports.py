@@ -51,7 +51,7 @@ def kept(folder: Path, **signers: str) -> Path:
         ("mallory", "", "unknown-signer", "unknown-signer"),
         ("nobody", "", "unchecked-signature", "unchecked-signature"),
         ("wrong", "wrong-signature", "wrong-signature", "wrong-signature"),
-        ("torn", "wrong-signature", "wrong-signature", "wrong-signature"),
+        ("torn", "unchecked-signature", "unchecked-signature", "unchecked-signature"),
     ],
 )
 def test_who_is_believed(tmp_path: Path, signer: str, loose: str, demanded: str, lenient: str) -> None:
@@ -117,3 +117,22 @@ def test_nothing_there(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as raised:
             open_reports([place], Trust(signatures=KEYS))
         assert raised.value.reference == "no-report"
+
+
+def test_a_signature_that_is_huge(tmp_path: Path) -> None:
+    """No more of it is read than a signature has; the rest would be somebody's way to fill the memory."""
+    read = []
+
+    class Reader(NobodySigns):
+        def check(
+            self, raw: bytes, armored: bytes, allowed: Path | None, namespace: str = REPORT_NAMESPACE
+        ) -> Signature:
+            read.append(len(armored))
+            return Signature(standing="wrong", key="")
+
+    kept(tmp_path, ana="ana")
+    with (tmp_path / "ana.json.sig").open("r+b") as file:
+        file.truncate(1 << 32)
+    with pytest.raises(IntegrityError):
+        open_reports([tmp_path], Trust(signatures=Reader()))
+    assert read == [(1 << 20) + 1]

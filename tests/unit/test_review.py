@@ -118,6 +118,14 @@ def test_another_list_of_signers(team: Team) -> None:
     assert reviewed(team, before, "trust").exit_code == 0
 
 
+@pytest.mark.parametrize("matter", ["framework", "hardware", "settings", "compat"])
+def test_a_lock_that_is_taken_out_needs_every_label(team: Team, matter: str) -> None:
+    """Else a policy of hardware alone could be gone around by a new name."""
+    before = bumped(team, f'\n[review]\nlabels = {{ {matter} = "ask" }}\n')
+    (team.folder / LOCK).unlink()
+    assert [each.label for each in reviewed(team, before).missing] == ["ask"]
+
+
 def test_an_environment_under_another_name(team: Team) -> None:
     """A lock that is taken out needs what a change of its framework needs, or a new name would be a way around."""
     before = bumped(team, REVIEW)

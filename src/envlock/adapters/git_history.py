@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from envlock.adapters.git_answers import GitAnswers, inside_of, open_work_tree
 from envlock.errors import UsageError, did_you_mean
@@ -12,6 +13,9 @@ from envlock.model.revision import Revision
 
 _SHOWN = "%H%x00%aN%x00%aI%x00%s"
 _DEEPER = "git fetch --unshallow brings the whole history; in GitHub Actions: actions/checkout with fetch-depth: 0"
+_LINK = "120000"
+_MOST_LINKS = 40
+"""On the way to one file, as Linux has it."""
 
 
 class GitRevisions:
@@ -24,6 +28,7 @@ class GitRevisions:
         repo = open_work_tree(folder)
         self._git = GitAnswers(repo)
         self._top = Path(str(repo.working_tree_dir)).resolve()
+        self._project = Path(os.path.abspath(folder))
 
     def resolve(self, text: str) -> Revision:
         """Return the commit that a revision names, and say where it names none which of four reasons that has."""
@@ -33,16 +38,25 @@ class GitRevisions:
         return next(self._log("-1", commit))
 
     def file_at(self, commit: str, path: Path) -> bytes | None:
-        """Return the bytes that the repository holds, whatever line ends a checkout would give them."""
-        inside = inside_of(self._top, path)
-        return None if inside is None else self._git.raw("cat-file", "blob", f"{commit}:{inside}")
+        """Return the bytes that the repository holds, whatever line ends a checkout would give them.
+
+        Of a symbolic link they are the link's, and folders that are links lead where they do in that commit.
+        """
+        inside = self._inside(path)
+        if inside is None:
+            return None
+        raw = self._git.raw("cat-file", "blob", f"{commit}:{inside}")
+        if raw is None and (folder := self._followed(commit, inside.parent)) not in (None, inside.parent):
+            raw = self._git.raw("cat-file", "blob", f"{commit}:{folder / inside.name}")
+        return raw
 
     def files_at(self, commit: str, folder: Path) -> tuple[str, ...]:
         """Return names of files and links to them, none of folders and submodules."""
-        inside = inside_of(self._top, folder)
-        if inside is None:
+        inside = self._inside(folder)
+        found = self._followed(commit, inside) if inside is not None else None
+        if found is None:
             return ()
-        tree = f"{commit}:{inside}" if inside != "." else f"{commit}:"
+        tree = f"{commit}:{found}" if found.parts else f"{commit}:"
         entries = (entry.split("\t", 1) for entry in self._git.names("ls-tree", "-z", tree))
         return tuple(sorted(name for kind, name in entries if kind.split()[1] == "blob"))
 
@@ -85,6 +99,32 @@ class GitRevisions:
             commit, _, name = line.partition(" ")
             named.setdefault(commit, []).append(name)
         return {commit: tuple(sorted(set(names))) for commit, names in named.items()}
+
+    def _inside(self, path: Path) -> PurePosixPath | None:
+        """Return a path as git names it; no link of today's work tree leads to other files of an earlier commit."""
+        named = Path(os.path.normpath(self._project.resolve() / os.path.relpath(path, self._project)))
+        return PurePosixPath(named.relative_to(self._top)) if named.is_relative_to(self._top) else None
+
+    def _followed(self, commit: str, path: PurePosixPath) -> PurePosixPath | None:
+        """Return the folder that a path leads to by the links that a commit has, None where by one out of it."""
+        names, found, links = list(path.parts), PurePosixPath(), 0
+        while names:
+            name = names.pop(0)
+            if name == "..":
+                if not found.parts:
+                    return None
+                found = found.parent
+                continue
+            found /= name
+            entries = self._git.names("ls-tree", "-z", "--full-tree", commit, "--", f":(top,literal){found}")
+            if not entries or not entries[0].startswith(_LINK):
+                continue
+            target = PurePosixPath(os.fsdecode(self._git.raw("cat-file", "blob", f"{commit}:{found}") or b""))
+            links += 1
+            if target.is_absolute() or links > _MOST_LINKS:
+                return None
+            names, found = [*target.parts, *names], found.parent
+        return found
 
     def _commit(self, text: str) -> str | None:
         return self._git.one("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}")

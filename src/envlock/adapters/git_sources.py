@@ -14,12 +14,9 @@ from envlock.model.provenance import Held, Source
 from envlock.model.report import Checkout
 
 _LOCKS = "pylock.*.toml"
-_KEPT = ("lockfiles/reports/**", "lockfiles/allowed_signers", ".gitattributes")
+_KEPT = ("lockfiles/reports/**", "lockfiles/allowed_signers")
 _CODE = ("--", ":(top)", *(f":(top,exclude,glob)**/{path}" for path in _KEPT))
-"""All but what teammates keep of themselves: a report that was committed is no other code for the next one.
-
-The first one that is kept adds a line to .gitattributes.
-"""
+"""All but what teammates keep of themselves: a report that was committed is no other code for the next one."""
 _MOST_PATHSPECS = 500
 """More do not fit on every system's command line."""
 

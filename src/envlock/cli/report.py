@@ -119,7 +119,7 @@ def command(
     if path is None and pushed is None:
         click.echo(raw, nl=False)
     else:
-        attributes = keep_bytes(manifest.folder) if manifest is not None and kept is not None else None
+        attributes = keep_bytes(path.parent.parent) if path is not None and kept is not None else None
         made = Made(report=report, path=path, armored=armored, pushed=pushed, attributes=attributes)
         say(ctx, made, manifest, as_json=as_json)
     return 0

@@ -49,7 +49,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     """An SSH signature."""
     pushed: Pushed | None
     attributes: Path | None = None
-    """The .gitattributes that got the line which keeps its bytes as they are."""
+    """The new .gitattributes beside kept reports, which has git keep their bytes as they are."""
 
     @property
     def wrote(self) -> tuple[str, ...]:

@@ -14,7 +14,9 @@ from envlock.model.revision import Revision
 Matter = Literal["reports", "signers", "review"]
 """What a label may be asked for beside areas and impacts: kept reports that no longer match, another list of signers
 whose reports count, other terms of review."""
-MATTERS: tuple[str, ...] = (*get_args(Area), *get_args(Impact), *get_args(Matter))
+MATTERS_OF_LOCKS: tuple[str, ...] = (*get_args(Area), *get_args(Impact))
+"""What of a change of a lock, and of a lock that is taken out."""
+MATTERS: tuple[str, ...] = (*MATTERS_OF_LOCKS, *get_args(Matter))
 """Everything that `[review] labels` may ask a label for."""
 Turn = Literal["broken", "mended", "kept", "apart", "unknown", "gone"]
 """What becomes of a kept report: it matched the earlier lock and not the later one, the other way round, it matches
@@ -95,7 +97,9 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def told(self) -> tuple[Reviewed, ...]:
         """The environments that there is something to say of."""
-        return tuple(each for each in self.environments if each.state != "unchanged" or each.stale or each.refused)
+        return tuple(
+            each for each in self.environments if each.state != "unchanged" or each.stale or each.refused or each.effects
+        )
 
     @property
     def missing(self) -> tuple[Demand, ...]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-REPORT_ATTRIBUTES = ("lockfiles/reports/** text eol=lf linguist-generated",)
-"""With other line ends a signature would be of other bytes."""
 ATTRIBUTES = (
     "lockfiles/*.toml text eol=lf merge=envlock linguist-generated",
     "lockfiles/envlock.sum text eol=lf merge=union linguist-generated",
-    *REPORT_ATTRIBUTES,
 )
 IGNORED = ("/.envlock/", "/.venv*/", "/lockfiles/wheels/")
 

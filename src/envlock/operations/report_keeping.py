@@ -16,7 +16,6 @@ from envlock.model.reference import Reference, is_reference
 from envlock.model.report import LockedAs
 from envlock.operations.attest import REPORT, SSH_SIGNATURE, Attached, Attestation, Part, attach
 from envlock.operations.documents import is_index
-from envlock.operations.git_files import REPORT_ATTRIBUTES, with_lines
 from envlock.operations.references import is_lock_tag, lock_tag, repository_of
 
 SUFFIX = ".json"
@@ -60,16 +59,16 @@ def write_report(path: Path, raw: bytes, armored: bytes | None) -> None:
         raise UsageError("write-failed", f"The report cannot be written: {error.strerror}.", where=str(path)) from None
 
 
-def keep_bytes(folder: Path) -> Path | None:
-    """Have git keep the bytes of a project's reports on every system; return .gitattributes where it had to change."""
-    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+def keep_bytes(reports: Path) -> Path | None:
+    """Have git keep the bytes of reports on every system, else a signature would be of other ones.
+
+    It is said in the folder that reports are kept in, below which nothing counts as code. Returns the file where it
+    was not there yet.
+    """
+    path = reports / ".gitattributes"
+    if path.exists() or not any((parent / ".git").exists() for parent in reports.parents):
         return None
-    path = folder / ".gitattributes"
-    before = path.read_text("utf-8") if path.is_file() else ""
-    after = with_lines(before, REPORT_ATTRIBUTES)
-    if after == before:
-        return None
-    write_beside(path, after.encode())
+    write_beside(path, b"** text eol=lf linguist-generated\n")
     return path
 
 

@@ -110,7 +110,7 @@ def _of_file(path: Path) -> _Raw:
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST + 1)
-        armored = beside.read_bytes() if beside.is_file() else None
+        armored = _signature(beside) if beside.is_file() else None
     except OSError as error:
         raise UsageError(
             "no-report",
@@ -119,6 +119,12 @@ def _of_file(path: Path) -> _Raw:
             hint="Make one: envlock report -o FILE",
         ) from None
     return _Raw(raw=raw, armored=armored, where=str(path))
+
+
+def _signature(path: Path) -> bytes:
+    """Return as much of a file as a signature has; one byte more of it is none."""
+    with path.open("rb") as file:
+        return file.read(_LONGEST_SIGNATURE + 1)
 
 
 def _attached(place: str, registry: Registry) -> Iterator[_Raw]:
@@ -157,7 +163,7 @@ def _checked(raw: bytes, armored: bytes | None, where: str, trust: Trust) -> Sig
             )
         return None
     signature = trust.signatures.check(raw, armored, trust.allowed, REPORT_NAMESPACE)
-    if signature.standing in ("wrong", "unreadable"):
+    if signature.standing == "wrong":
         raise IntegrityError(
             "wrong-signature",
             "The signature is not one over this report: one of them was changed after signing.",
@@ -170,10 +176,11 @@ def _checked(raw: bytes, armored: bytes | None, where: str, trust: Trust) -> Sig
             "unknown-signer",
             "The report is signed by a key that is not among the allowed signers.",
             where=where,
+            expected=f"one that is allowed today, and for {REPORT_NAMESPACE}",
             found=signature.key,
             hint="If it is a teammate's, have the key added to lockfiles/allowed_signers.",
         )
-    if trust.demanded and signature.standing != "trusted":
+    if signature.standing == "unreadable" or (trust.demanded and signature.standing != "trusted"):
         raise UnverifiableError(
             "unchecked-signature", "The report's signature could not be checked.", where=where, found=signature.why
         )

@@ -15,7 +15,7 @@ from envlock.model.edges import Revisions
 from envlock.model.lock import LockFile
 from envlock.model.manifest import Manifest
 from envlock.model.report import Checkout
-from envlock.model.review import Demand, Review, Reviewed, State
+from envlock.model.review import MATTERS_OF_LOCKS, Demand, Review, Reviewed, State
 from envlock.model.revision import Revision
 from envlock.model.unknown import Unknown
 from envlock.operations.check import check_environment
@@ -143,7 +143,7 @@ def _reviewed(env: str, sides: _Sides, reviewer: Reviewer) -> Reviewed:
         difference=difference,
         frameworks=_frameworks(before or after) if state in ("added", "removed") else (),
         stale=_stale(sides, env, before, after),
-        effects=tuple(effects(kept, gone, *judges)) if state != "unchanged" else (),
+        effects=tuple(effects(kept if state != "unchanged" else (), gone, *judges)),
         refused=refused,
     )
 
@@ -210,7 +210,7 @@ def _matters(environments: Sequence[Reviewed]) -> dict[str, list[str]]:
             found.setdefault(change.area, []).append(line)
             found.setdefault(change.impact, []).append(line)
         if each.state == "removed":  # under another name it would else pass
-            for matter in ("framework", "results"):
+            for matter in MATTERS_OF_LOCKS:
                 found.setdefault(matter, []).append(f"{each.env}: its lock is taken out")
         for effect in each.effects:
             if effect.turn in ("broken", "gone"):
