@@ -26,8 +26,12 @@ def one_line(text: str) -> str:
 
 
 def _indented(text: str) -> str:
-    """Return printable text whose further lines are indented, so that none passes for a line of ours."""
-    return re.sub(r"\n {0,3}(?! )", "\n    ", printable(text))
+    """Return printable text whose further lines are indented, so that none passes for a line of ours.
+
+    Nor for a command of a CI runner: GitHub's takes one after any blanks, and `##[` wherever it stands.
+    """
+    lines = re.sub(r"\n {0,3}(?! )", "\n    ", printable(text))
+    return re.sub(r"(?m)^( *)::", r"\1\\::", lines).replace("##[", "##\\[")
 
 
 class EnvlockError(Exception):
