@@ -17,7 +17,7 @@ from tools.team import ROOT, signatures, team
 from envlock.report.matrix import comparison_html
 from envlock.verify.comparison import compare_reports
 
-SIZES = {"desktop": (1280, 1100), "phone": (390, 844)}
+SIZES = {"desktop": (1280, 1900), "phone": (390, 2200)}
 TEAMS = (3, 100)
 
 
@@ -28,7 +28,7 @@ def page_of(number: int) -> str:
 
 
 def picture(browser: str, page: Path, image: Path, size: tuple[int, int]) -> None:
-    """Have a browser draw a page as it stands on a screen of that size, in CSS pixels."""
+    """Have a browser draw a page as a screen of that width shows it, in CSS pixels."""
     width, height = size
     with tempfile.TemporaryDirectory() as profile:
         # A window of a desktop cannot be as narrow as a phone: a frame is, and is cut out of it.

@@ -18,11 +18,12 @@ from envlock.model.machine import Accelerators
 from envlock.model.observation import Interpreter, Variables
 from envlock.model.report import Checkout, Installed, LockedAs, Source, Startup
 from envlock.model.unknown import Unknown
-from envlock.operations.compare import compare_files, names_of
+from envlock.operations.compare import compare_opened, names_of
+from envlock.operations.reports import Trust, open_reports
 from envlock.report.comparison import comparison_json, comparison_text
 from envlock.verify.comparison import compare_reports
 from tests.unit.known_tables import known_tables as known_tables
-from tests.unit.reports import COMMIT, PACKAGES, gpu, installed, machine, report
+from tests.unit.reports import COMMIT, PACKAGES, NobodySigns, gpu, installed, machine, report
 
 
 def variables(**values: str) -> Variables:
@@ -315,13 +316,31 @@ def test_command(tmp_path: Path) -> None:
         assert isinstance(run(*arguments).exception, UsageError)
 
 
+def test_environment_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment stands for the reports that the project keeps of it, and is no image of a registry."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "envlock.toml").write_text('[env.train]\npython = "3.11"\ndependencies = ["numpy"]\n')
+
+    def run() -> Any:
+        return CliRunner().invoke(cli, ["compare", "train"], standalone_mode=False)
+
+    missing = run().exception
+    assert isinstance(missing, UsageError)
+    assert (missing.reference, missing.found) == ("no-report", "train")
+    kept = tmp_path / "lockfiles" / "reports" / "train"
+    kept.mkdir(parents=True)
+    for name, each in (("ana", ANA), ("ben", BEN)):
+        (kept / f"{name}.json").write_bytes(report_bytes(each))
+    assert run().return_value == 1
+
+
 def test_files_are_read_in_order(tmp_path: Path) -> None:
     """A thousand reports would be one pass: here, several files come back in the order they were given."""
     paths = []
     for name in ("c", "a", "b"):
         paths.append(tmp_path / f"{name}.json")
         paths[-1].write_bytes(report_bytes(report()))
-    assert compare_files(paths).reports == ("c", "a", "b")
+    assert compare_opened(open_reports(paths, Trust(signatures=NobodySigns()))).reports == ("c", "a", "b")
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,16 @@ def test_redaction_takes_no_square_of_time(part: str) -> None:
     redacted((part * 200_000)[:200_000], ("ana",))
 
 
+def test_installers_say_nothing_private() -> None:
+    """INSTALLER is a file that anybody writes; what a program is called stays."""
+    rows = tuple(
+        Installed(name="a", version="1", installer=text) for text in ("uv", "/home/ana/bin/get", "a@example.com")
+    )
+    found = redacted_report(report(distributions=rows), ("uv",)).distributions
+    assert not isinstance(found, Unknown)
+    assert [each.installer for each in found] == ["uv", "<path>", "<address>"]
+
+
 def test_versions_name_nobody() -> None:
     """A local label may hold whoever built it, and what is no version anything; a release is never touched."""
     rows = tuple(Installed(name=f"p{at}", version=version) for at, version in enumerate(VERSIONS))

@@ -119,6 +119,15 @@ def test_nothing_there(tmp_path: Path) -> None:
         assert raised.value.reference == "no-report"
 
 
+def test_a_folder_of_folders(tmp_path: Path) -> None:
+    """Whoever names the folder above is told the one that holds reports."""
+    (tmp_path / "reports" / "train").mkdir(parents=True)
+    below = kept(tmp_path / "reports" / "train", ana="")
+    with pytest.raises(UsageError) as raised:
+        open_reports([below.parent], Trust(signatures=KEYS))
+    assert (raised.value.reference, raised.value.hint) == ("no-report", f"Name a folder in it: {below}")
+
+
 def test_a_signature_that_is_huge(tmp_path: Path) -> None:
     """No more of it is read than a signature has; the rest would be somebody's way to fill the memory."""
     read = []

@@ -204,6 +204,18 @@ def test_a_report_that_is_taken_out(team: Team) -> None:
     assert review.missing[0].because == ("train: the report of ana is kept no more",)
 
 
+def test_a_report_that_is_taken_out_before_the_lock_changes(team: Team) -> None:
+    """Two pull requests are no way around the label: the first one needs it too."""
+    team.write("envlock.toml", (MANIFEST + REVIEW).encode())
+    team.report("ana", team.lock())
+    before = team.files()
+    (team.folder / "lockfiles/reports/train/ana.json").unlink()
+    review = reviewed(team, before)
+    assert [(each.state, each.effects[0].turn) for each in review.told] == [("unchanged", "gone")]
+    assert [each.label for each in review.missing] == ["tell-the-team"]
+    assert "1 report that this change takes out:\n    ana\n" in review_text(review)
+
+
 def test_text(team: Team) -> None:
     """What people read on a terminal."""
     text = review_text(reviewed(team, bumped(team, REVIEW)))

@@ -21,6 +21,7 @@ ENVLOCK = """#!{python} -IS
 import json, os, sys
 with open("calls", "a") as file:
     file.write(json.dumps(sys.argv[1:]) + "\\n")
+assert "GH_TOKEN" not in os.environ, "what reads files of a stranger holds no token"
 code, changed = int(os.environ["CODE"]), os.environ["CHANGED"].split()
 rows = [{{"env": env, "state": "changed", "stale": []}} for env in changed]
 rows.append({{"env": "same", "state": "unchanged", "stale": []}})
@@ -152,7 +153,7 @@ def test_one_comment_that_is_updated(job: Job) -> None:
     assert [call[2] for call in job.lines("gh")].count("PATCH") == 1
     (call,) = job.lines("calls")
     assert [word for word in call if word.startswith("--label")] == ["--label=framework-change", "--label=two words"]
-    assert call[-2:] == ["--", "HEAD"]
+    assert call[-3:] == ["--", "HEAD", "HEAD"]
     assert job.text("summary") == ""
 
 
@@ -223,7 +224,7 @@ def test_words_of_inputs(job: Job) -> None:
     (call,) = job.lines("calls")
     assert call[1:5] == ["--allow-unsigned", "$(touch", "evil)", "*"]
     assert [call[at + 1] for at, word in enumerate(call) if word == "--output"][2:] == ["review.json", "x.md"]
-    assert call[-2:] == ["--", "--help"]
+    assert call[-3:] == ["--", "--help", "HEAD"]
 
 
 def test_no_base(job: Job) -> None:

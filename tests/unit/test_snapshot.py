@@ -39,8 +39,9 @@ def test_everything_a_lock_follows_from(tmp_path: Path) -> None:
 def test_no_manifest(tmp_path: Path) -> None:
     """A commit before the first manifest has none; a pyproject.toml of another tool alone is none either."""
     team = Team(tmp_path / "project")
-    history = History(team.folder, old={"pyproject.toml": b"[project]\nname = 'x'\n"}, older={})
-    for name in ("old", "older"):
+    others = {"pyproject.toml": b"[project]\nname = 'x'\n"}, {"pyproject.toml": b"tool = 1\n"}
+    history = History(team.folder, old=others[0], odd=others[1], older={})
+    for name in ("old", "odd", "older"):
         commit = history.resolve(name).commit
         assert snapshot(history, commit, team.folder, tmp_path / name, name=name) is None
 
@@ -62,11 +63,15 @@ def test_errors_name_the_commit(tmp_path: Path) -> None:
     assert (caught.value.reference, caught.value.where) == ("unknown-key", "then:envlock.toml: env.train")
 
 
-@pytest.mark.parametrize("source", ["../" * 40 + "evil.txt", "x/../../" * 20 + "evil.txt"])
+@pytest.mark.parametrize("source", ["../" * 40 + "evil.txt", "x/../../" * 20 + "evil.txt", "a\\u0000b", ""])
 def test_paths_that_climb_out(tmp_path: Path, source: str) -> None:
-    """What a hostile manifest names above the whole file system is not written anywhere."""
+    """What a hostile manifest or file names outside of the repository is neither written nor read.
+
+    A review tells what such a file holds: of a machine of CI, its secrets.
+    """
     project = tmp_path / "project"
-    manifest = f'[env.train]\npython = "3.9"\nfrom = ["{source}", "requirements.txt"]\n'
+    named = f'"{source}", ' if source else ""
+    manifest = f'[env.train]\npython = "3.9"\nfrom = [{named}"requirements.txt"]\n'
 
     class Anything(History):
         def file_at(self, commit: str, path: Path) -> bytes | None:
@@ -74,7 +79,10 @@ def test_paths_that_climb_out(tmp_path: Path, source: str) -> None:
 
     files = {"envlock.toml": manifest.encode(), "requirements.txt": f"-r {tmp_path}/planted.txt\n".encode()}
     history = Anything(project, then=files)
-    snapshot(history, history.resolve("then").commit, project, tmp_path / "into", name="then")
+    with pytest.raises(UsageError) as caught:
+        snapshot(history, history.resolve("then").commit, project, tmp_path / "into", name="then")
+    assert caught.value.reference == "no-requirements"
+    assert caught.value.where.startswith("then:")
     assert not (tmp_path / "planted.txt").exists()
     assert {path.name for path in tmp_path.iterdir()} <= {"into", "project"}
     assert not list(tmp_path.parent.glob("evil.txt"))

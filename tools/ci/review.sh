@@ -64,8 +64,10 @@ done
 while IFS= read -r label; do
     [ -z "$label" ] || options+=("--label=$label")
 done < <(labels)
-envlock review ${arguments[@]+"${arguments[@]}"} --format github --output "json:$work/review.json" \
-    --output "markdown:$work/review.md" ${options[@]+"${options[@]}"} -- "$base"
+# The commit, not the work tree: what a pull request names as requirements is told, and no file of this machine shall be,
+# such as .git/config with the token of actions/checkout, or /proc/self/environ with this one.
+env -u GH_TOKEN -u GITHUB_TOKEN envlock review ${arguments[@]+"${arguments[@]}"} --format github --output "json:$work/review.json" \
+    --output "markdown:$work/review.md" ${options[@]+"${options[@]}"} -- "$base" HEAD
 code=$?
 [ -f "$work/review.json" ] || [ "$code" -ne 0 ] || code=2 # as with --help: nothing was reviewed
 echo "exit-code=$code" >> "${GITHUB_OUTPUT:-/dev/null}"

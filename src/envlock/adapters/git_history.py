@@ -28,7 +28,7 @@ class GitRevisions:
         repo = open_work_tree(folder)
         self._git = GitAnswers(repo)
         self._top = Path(str(repo.working_tree_dir)).resolve()
-        self._project = Path(os.path.abspath(folder))
+        self._project = folder.absolute()
 
     def resolve(self, text: str) -> Revision:
         """Return the commit that a revision names, and say where it names none which of four reasons that has."""

@@ -21,7 +21,7 @@ FORMS = ("human", "json", "markdown", "html")
 
 
 @click.command("compare")
-@click.argument("places", nargs=-1, metavar="[FILE|FOLDER|REF]…")
+@click.argument("places", nargs=-1, metavar="[FILE|FOLDER|ENV|REF]…")
 @click.option("-v", "--verbose", is_flag=True, help="List every difference, cosmetic ones too.")
 @click.option("--format", "form", type=click.Choice(FORMS), default="human", help="How stdout says it.")
 @click.option("--json", "as_json", is_flag=True, envvar="ENVLOCK_JSON", help="The same as --format json.")
@@ -48,9 +48,9 @@ def command(
 ) -> int:
     """Say what reports of two machines or more disagree in, what changes results first, and who is the odd one out.
 
-    A FILE is what `envlock report -o FILE` wrote, a FOLDER holds several, and to a REF of a registry (or :TAG of the
-    manifest's repository) some are attached. Neither manifest nor lock is needed for those. Without any: the reports
-    that the project keeps, lockfiles/reports/ENV.
+    A FILE is what `envlock report -o FILE` wrote, a FOLDER holds several, the project keeps those of an ENV, and to a
+    REF of a registry (or :TAG of the manifest's repository) some are attached. Neither manifest nor lock is needed for
+    files and folders. Without any: the reports that the project keeps, lockfiles/reports/ENV.
 
     Exit codes: 0 they agree, 1 they disagree, 2 bad input, 3 something could not be seen, 4 reports are refused for
     their signatures. Cosmetic differences alone are no disagreement.
@@ -60,7 +60,7 @@ def command(
 
     files = [parsed_output(text, FORMS, "comparison") for text in outputs]
     manifest = _manifest(required=not places)
-    asked = [whole(place) for place in places]
+    asked = [_kept(place, manifest) or whole(place) for place in places]
     if manifest is not None and not asked:
         asked = [relative(kept_folder(manifest))]
     trust = trust_of(manifest, allowed_signers, allow_unsigned=allow_unsigned)
@@ -97,6 +97,22 @@ def _rendered(ctx: click.Context, comparison: Comparison, form: str, *, watched:
             text = comparison_text(comparison, style=style, width=columns, everything=everything)
     # What is left undecoded of a name becomes its escape, which JSON too reads as such.
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _kept(place: str, manifest: Manifest | None) -> str:
+    """Return the folder of an environment's kept reports where it is named and no file is called so; else empty."""
+    if manifest is None or place not in manifest.environments or Path(place).exists():
+        return ""
+    folder = manifest.reports_path(place)
+    if not folder.is_dir():
+        raise UsageError(
+            "no-report",
+            "The project keeps no reports of this environment.",
+            where=relative(folder),
+            found=place,
+            hint=f"Keep one: envlock report {place} --as NAME",
+        )
+    return relative(folder)
 
 
 def _manifest(*, required: bool) -> Manifest | None:

@@ -120,7 +120,7 @@ def command(
         click.echo(raw, nl=False)
     else:
         attributes = keep_bytes(path.parent.parent) if path is not None and kept is not None else None
-        made = Made(report=report, path=path, armored=armored, pushed=pushed, attributes=attributes)
+        made = Made(report=report, path=path, armored=armored, pushed=pushed, attributes=attributes, python=python)
         say(ctx, made, manifest, as_json=as_json)
     return 0
 

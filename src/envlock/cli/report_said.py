@@ -50,6 +50,8 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     pushed: Pushed | None
     attributes: Path | None = None
     """The new .gitattributes beside kept reports, which has git keep their bytes as they are."""
+    python: Path | None = None
+    """The interpreter or venv that was asked for by --python."""
 
     @property
     def wrote(self) -> tuple[str, ...]:
@@ -89,7 +91,7 @@ def _lines(made: Made, manifest: Manifest | None, style: Style) -> list[str]:
         lines.append(f"  {'attached' if made.pushed.new else 'there already'}  {made.pushed.digest}")
         lines.append(f"  to        {made.pushed.image}")
     if isinstance(made.report.judged, Judged):
-        lines += _differences(made.report, made.report.judged, style)
+        lines += _differences(made, made.report.judged, style)
     if isinstance(made.report.numerics, Unknown):
         lines.append(f"  no numbers: {one_line(made.report.numerics.reason)}")
     if made.path is not None and manifest is not None and made.path.is_relative_to(manifest.reports_path("")):
@@ -118,8 +120,9 @@ def _told(report: Report, style: Style) -> str:
     return ", ".join(parts)
 
 
-def _differences(report: Report, judged: Judged, style: Style) -> list[str]:
+def _differences(made: Made, judged: Judged, style: Style) -> list[str]:
     """Return the weightiest errors, a line each; `envlock verify` says the rest."""
+    report = made.report
     errors = [each for each in judged.findings if each.severity == "error"]
     lines = [
         f"  {style(f'{each.impact.upper():<9}', 'bad')} " + one_line(f"{each.subject}  {each.expected} → {each.found}")
@@ -128,7 +131,8 @@ def _differences(report: Report, judged: Judged, style: Style) -> list[str]:
     more = len(errors[_SHOWN:]) + judged.untold
     if more:
         env = f" {report.lock.env}" if report.lock is not None else ""
-        lines.append(f"  and {more} more: envlock verify{env}{' --full' if report.full else ''}")
+        python = f" --python {shlex.quote(relative(made.python.absolute()))}" if made.python is not None else ""
+        lines.append(f"  and {more} more: envlock verify{env}{python}{' --full' if report.full else ''}")
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -19,7 +20,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Unknown):
         return {"unknown": value.reason} | ({"hint": value.hint} if value.hint else {})
     if isinstance(value, msgspec.Struct):
-        fields = msgspec.structs.fields(value)
+        fields = _fields(type(value))
         shown = ((field, getattr(value, field.name)) for field in fields)
         return {f.encode_name: plain(each) for f, each in shown if f.required or each != _default(f)}
     if isinstance(value, Mapping):
@@ -33,7 +34,7 @@ def record(raw: Any, kind: type[_Record]) -> _Record:
     """Return the record that `plain` was given; raises ``msgspec.ValidationError``."""
     if not isinstance(raw, dict):
         raise msgspec.ValidationError(f"{kind.__name__} is not an object")
-    fields = msgspec.structs.fields(kind)
+    fields = _fields(kind)
     if kind.__struct_config__.forbid_unknown_fields and (extra := raw.keys() - {field.encode_name for field in fields}):
         raise msgspec.ValidationError(f"{kind.__name__} has an unknown field `{min(extra)}`")
     values = {}
@@ -58,6 +59,12 @@ def _value(raw: Any, kind: Any, name: str) -> Any:
         return records.convert(raw, inner if Unknown in options else kind)
     except msgspec.ValidationError as error:
         raise msgspec.ValidationError(f"{name}: {error}") from None
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Return a record's fields, whose types take far longer to find than a record does to read."""
+    return msgspec.structs.fields(kind)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

@@ -67,9 +67,9 @@ def odd_in(groups: Sequence[Group], reports: int) -> tuple[str, ...]:
 
 
 class Odd(msgspec.Struct, frozen=True, kw_only=True):
-    """A report that says something else than most."""
+    """Reports that say something else than most, all of them on the same things."""
 
-    report: str
+    reports: tuple[str, ...]
     subjects: tuple[str, ...]
     """On what, what changes results first; cosmetic things are left out."""
     results: int

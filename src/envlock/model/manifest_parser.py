@@ -45,8 +45,8 @@ def find_manifest(start: Path) -> Manifest:
             return parse_manifest(path, read_document(path.read_bytes(), path.name))
         path = folder / "pyproject.toml"
         if path.is_file():
-            table = read_document(path.read_bytes(), path.name).get("tool", {}).get("envlock")
-            if isinstance(table, dict):
+            table = own_table(read_document(path.read_bytes(), path.name))
+            if table is not None:
                 return parse_manifest(path, table)
     raise UsageError(
         "no-manifest",
@@ -74,6 +74,13 @@ def read_document(raw: bytes, name: str) -> dict[str, Any]:
         raise UsageError(
             "bad-manifest", "The manifest is not TOML.", where=name, found=str(error), hint="Mend that line."
         ) from None
+
+
+def own_table(pyproject: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return [tool.envlock] of a pyproject.toml, None where it has no such table."""
+    tools = pyproject.get("tool")
+    table = tools.get("envlock") if isinstance(tools, dict) else None
+    return table if isinstance(table, dict) else None
 
 
 def parse_manifest(path: Path, document: dict[str, Any]) -> Manifest:

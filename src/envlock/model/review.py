@@ -98,7 +98,9 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     def told(self) -> tuple[Reviewed, ...]:
         """The environments that there is something to say of."""
         return tuple(
-            each for each in self.environments if each.state != "unchanged" or each.stale or each.refused or each.effects
+            each
+            for each in self.environments
+            if each.state != "unchanged" or each.stale or each.refused or each.effects
         )
 
     @property

@@ -33,7 +33,11 @@ def redacted_report(report: Report, names: tuple[str, ...]) -> Report:
     if not isinstance(distributions, Unknown):
         distributions = tuple(
             msgspec.structs.replace(
-                each, name=one_line(each.name), version=_version(each.version, names), problem=clean(each.problem)
+                each,
+                name=one_line(each.name),
+                version=_version(each.version, names),
+                installer=redacted(each.installer),  # a file that anybody writes
+                problem=clean(each.problem),
             )
             for each in distributions
         )

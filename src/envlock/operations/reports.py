@@ -97,12 +97,24 @@ def _found(place: str | Path, registry: Callable[[], Registry] | None) -> Iterat
     if path.is_dir():
         files = sorted(path.glob("*.json"))
         if not files:
-            raise UsageError("no-report", "The folder holds no report.", where=str(place), expected="files *.json")
+            raise UsageError(
+                "no-report",
+                "The folder holds no report.",
+                where=str(place),
+                expected="files *.json",
+                hint=_instead_of(path),
+            )
         yield from map(_of_file, files)
     elif path.is_file() or registry is None or isinstance(place, Path) or path.suffix == ".json":
         yield _of_file(path)
     else:
         yield from _attached(place, registry())
+
+
+def _instead_of(folder: Path) -> str:
+    """Return what to name instead of a folder without reports: folders in it that hold some, such as reports/ENV."""
+    inside = sorted({file.parent for file in folder.glob("*/*.json")})
+    return f"Name a folder in it: {', '.join(map(str, inside[:5]))}" if inside else "Make one: envlock report -o FILE"
 
 
 def _of_file(path: Path) -> _Raw:

@@ -6,11 +6,11 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from envlock.errors import EnvlockError
+from envlock.errors import EnvlockError, UsageError
 from envlock.locking.requirements_file import included_files
 from envlock.model.edges import Revisions
 from envlock.model.manifest import FILENAME, Manifest
-from envlock.model.manifest_parser import parse_manifest, read_document
+from envlock.model.manifest_parser import own_table, parse_manifest, read_document
 
 _PYPROJECT = "pyproject.toml"
 
@@ -34,9 +34,12 @@ def snapshot(revisions: Revisions, commit: str, project: Path, into: Path, *, na
         raise error_in(name, error) from None
     if manifest is None:
         return None
-    for each in manifest.environments.values():
-        for source in each.from_:
-            writing.source(source)
+    try:
+        for each in manifest.environments.values():
+            for source in each.from_:
+                writing.source(source)
+    except EnvlockError as error:
+        raise error_in(name, error) from None
     writing.folder_of("images", ".toml")
     writing.folder_of("lockfiles", "")
     for env in manifest.environments:
@@ -56,8 +59,8 @@ def _manifest(writing: _Writing) -> Manifest | None:
     for name in (FILENAME, _PYPROJECT):
         raw = writing.write(name)
         document: Any = read_document(raw, name) if raw is not None else {}
-        table = document if name == FILENAME else document.get("tool", {}).get("envlock")
-        if raw is not None and isinstance(table, dict):
+        table = document if name == FILENAME else own_table(document)
+        if raw is not None and table is not None:
             return parse_manifest(writing.folder / name, table)
     return None
 
@@ -74,9 +77,14 @@ class _Writing:
         self._project = project
 
     def write(self, name: str) -> bytes | None:
-        """Write a file named relative to the project; None where the commit has none, or one is there already."""
+        """Write a file named relative to the project; None where the commit has none, or one is there already.
+
+        Raises UsageError (`no-requirements`) for a name that leads to this machine's own files, which would be read.
+        """
         path = Path(os.path.normpath(self.folder / name))
-        if not path.is_relative_to(self._into) or path.exists():
+        if not path.is_relative_to(self._into) or "\0" in name:
+            raise UsageError("no-requirements", "A commit holds no file of this name.", where=name)
+        if path.exists():
             return None
         raw = self._revisions.file_at(self._commit, Path(os.path.normpath(self._project / name)))
         if raw is not None:

@@ -129,7 +129,7 @@ def _refuse_another(report: Report, lock_file: LockFile, where: str, checkout: C
             where=where,
             expected=lock_file.lock.env,
             found=report.lock.env,
-            hint=f"envlock verify {report.lock.env} --report {shlex.quote(where)}, "
+            hint=f"envlock verify {shlex.quote(report.lock.env)} --report {shlex.quote(where)}, "
             f"or make it again: envlock report {lock_file.lock.env} -o FILE",
         )
 

@@ -94,7 +94,7 @@ def _values(each: Disagreement, reports: Sequence[str]) -> list[str]:
 def _heading(comparison: Comparison, style: Style) -> str:
     number = len(comparison.reports)
     names = " | ".join(comparison.reports) if number <= _COLUMNS else count(number, "report")
-    shared = ", ".join(comparison.shared)
+    shared = one_line(", ".join(comparison.shared))
     return style(names, "strong") + (f": {shared}" if shared else "")
 
 
@@ -111,7 +111,7 @@ def _rows(
     for at, each in enumerate(rows):
         text, meaning = _LABELS[each.impact]
         label = style(f"{text:<{_LABEL}}", meaning)
-        note = style(f"  {each.note}", "faint") if each.note else ""
+        note = style(f"  {one_line(each.note)}", "faint") if each.note else ""
         values = _values(each, comparison.reports)
         subject = one_line(each.subject)
         if columns is None:
@@ -160,22 +160,29 @@ def _left_out(rows: Sequence[Disagreement], style: Style, width: int) -> Iterato
 def _odd(comparison: Comparison, style: Style, width: int, *, everything: bool) -> Iterator[str]:
     """Yield a line for each report that says something else than most, on what changes results first."""
     told = comparison.odd if everything else comparison.odd[:_ODD]
-    longest = min(max(columns_of(each.report) for each in told), _CELL)
-    for each in told:
+    names = [_called(each.reports) for each in told]
+    longest = max(map(columns_of, names))
+    for shown, each in zip(names, told, strict=True):
         most = len(each.subjects) if everything else _SUBJECTS
         more = len(each.subjects) - most
         subjects = ", ".join(map(one_line, each.subjects[:most])) + (f" and {more} more" if more > 0 else "")
         first, *rest = wrapped(subjects, " " * (longest + 4), width)
-        name = style(padded(each.report, longest), "bad" if each.results else "warn")
+        name = style(padded(shown, longest), "bad" if each.results else "warn")
         yield f"  {name}  {first.strip()}"
         yield from rest
     if len(comparison.odd) > len(told):
-        yield style(f"  and {count(len(comparison.odd) - len(told), 'more report')}  (--verbose lists all)", "faint")
+        more = sum(len(each.reports) for each in comparison.odd[len(told) :])
+        yield style(f"  and {count(more, 'more report')}  (--verbose lists all)", "faint")
+
+
+def _called(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" +{more:,}" if more > 0 else "")
 
 
 def _about(comparison: Comparison, style: Style, width: int) -> list[str]:
     """Return what reports say that they were judged where they were made, and who signed them."""
-    lines = [f"{title}: {told}" for title, told in about_reports(comparison.columns) if told]
+    lines = [f"{title}: {one_line(told)}" for title, told in about_reports(comparison.columns) if told]
     return [style(line, "faint") for text in lines for line in wrapped(text, "", width)] + ([""] if lines else [])
 
 
@@ -183,7 +190,7 @@ def _unseen(comparison: Comparison, style: Style, width: int) -> Iterator[str]:
     for each in comparison.unseen:
         mark = style("?", "warn" if each.failed else "faint")
         text = f"{one_line(each.subject)}: {one_line(each.reason).rstrip('.')}{_whose(each, comparison)}"
-        tail = f"  ({each.hint})" if each.hint else ""
+        tail = f"  ({one_line(each.hint)})" if each.hint else ""
         first, *rest = wrapped(text + tail, "    ", width)
         yield f"  {mark} {first[4:]}"
         yield from rest
@@ -198,7 +205,7 @@ def _whose(each: Unseen, comparison: Comparison) -> str:
 
 def _next(comparison: Comparison, style: Style) -> Iterator[str]:
     for at, fix in enumerate(comparison.fix[:3]):
-        yield (style("next:", "strong") if at == 0 else "     ") + f"  {fix}"
+        yield (style("next:", "strong") if at == 0 else "     ") + f"  {one_line(fix)}"
     if comparison.fix:
         yield ""
 

@@ -44,7 +44,7 @@ def _document(comparison: Comparison, most: int) -> str:
     facts += [f"{title.lower()}: {told}" for title, told in about_reports(comparison.columns) if told]
     lines += [f"{prose('; '.join(facts))}.", ""]
     if comparison.odd:
-        rows = (f"- {code(each.report)}: {_names(each.subjects)}" for each in comparison.odd[:most])
+        rows = (f"- {_names(each.reports)}: {_names(each.subjects)}" for each in comparison.odd[:most])
         lines += ["### Odd one out", "", *rows, *_left(len(comparison.odd) - most), ""]
     for impact in IMPACTS:
         lines += _section(impact, [each for each in comparison.disagreements if each.impact == impact], most)

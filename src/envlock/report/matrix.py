@@ -90,18 +90,22 @@ def _odd(odd: Sequence[Odd]) -> Iterator[str]:
     if not odd:
         return
     yield '<section aria-labelledby="odd">'
-    yield f'<h2 id="odd">Odd one out <small>against what more than half say; {len(odd):,}</small></h2>'
+    yield f'<h2 id="odd">Odd one out <small>against what more than half say; {_reports(odd):,}</small></h2>'
     yield '<ul class="odd-ones">'
     for each in odd[:_ODD]:
         subjects = ", ".join(f"<code>{text(subject)}</code>" for subject in each.subjects[:_SUBJECTS])
         more = len(each.subjects) - _SUBJECTS
         tone = "bad" if each.results else "warn"
         rest = f" and {more:,} more" if more > 0 else ""
-        yield f'<li class="{tone}"><b>{text(each.report)}</b> {subjects}{rest}</li>'
+        yield f'<li class="{tone}"><b>{_called(each.reports)}</b> {subjects}{rest}</li>'
     yield "</ul>"
     if len(odd) > _ODD:
-        yield f'<p class="more">and {count(len(odd) - _ODD, "more report")}, in the table of reports</p>'
+        yield f'<p class="more">and {count(_reports(odd[_ODD:]), "more report")}, in the table of reports</p>'
     yield "</section>"
+
+
+def _reports(odd: Sequence[Odd]) -> int:
+    return sum(len(each.reports) for each in odd)
 
 
 def _matrix(comparison: Comparison, columns: Columns) -> Iterator[str]:
@@ -128,9 +132,7 @@ def _unseen(comparison: Comparison) -> Iterator[str]:
     yield f'<h2 id="unseen">Not compared <small>{len(comparison.unseen):,}</small></h2>'
     yield '<ul class="unseen">'
     for each in comparison.unseen:
-        names = ", ".join(map(text, each.reports[:_NAMED]))
-        more = len(each.reports) - _NAMED
-        whose = f" ({names}{f' and {more:,} more' if more > 0 else ''})"
+        whose = f" ({_called(each.reports)})"
         hint = f"; <code>{text(each.hint)}</code>" if each.hint else ""
         everybody = len(each.reports) == len(comparison.reports)
         yield (
@@ -139,3 +141,8 @@ def _unseen(comparison: Comparison) -> Iterator[str]:
         )
     yield "</ul>"
     yield "</section>"
+
+
+def _called(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(map(text, names[:_NAMED])) + (f" and {more:,} more" if more > 0 else "")

@@ -182,7 +182,7 @@ def reports_table(comparison: Comparison, columns: Columns) -> Iterator[str]:
     if columns.single:
         return
     groups = {name: number for number, group in enumerate(columns.groups, 1) for name in group}
-    odd = {each.report: each.subjects for each in comparison.odd}
+    odd = {name: each.subjects for each in comparison.odd for name in each.reports}
     told = sorted(comparison.columns, key=lambda each: groups[each.report])
     yield "<section>"
     yield f"<details open><summary>Reports <small>{len(told):,}</small></summary>"

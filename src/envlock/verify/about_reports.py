@@ -12,20 +12,23 @@ from envlock.model.unknown import Unknown
 
 def odd_ones(disagreements: Sequence[Disagreement]) -> Iterator[Odd]:
     """Yield who says something else than most, and on what."""
-    subjects: dict[str, list[Disagreement]] = {}
+    found: dict[str, list[Disagreement]] = {}
     for each in disagreements:
         if each.impact != "cosmetic":
             for name in each.odd:
-                subjects.setdefault(name, []).append(each)
-    rows = [
+                found.setdefault(name, []).append(each)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, rows in found.items():
+        alike.setdefault(tuple(each.subject for each in rows), []).append(name)
+    told = [
         Odd(
-            report=name,
-            subjects=tuple(each.subject for each in found),
-            results=sum(each.impact == "results" for each in found),
+            reports=tuple(names),
+            subjects=subjects,
+            results=sum(each.impact == "results" for each in found[names[0]]),
         )
-        for name, found in subjects.items()
+        for subjects, names in alike.items()
     ]
-    yield from sorted(rows, key=lambda odd: (-odd.results, -len(odd.subjects)))
+    yield from sorted(told, key=lambda odd: (-odd.results, -len(odd.subjects)))
 
 
 def column_of(name: str, report: Report, signature: Signature | None) -> Column:

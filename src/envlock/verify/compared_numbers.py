@@ -6,7 +6,7 @@ repeat on one machine says nothing about two: neither is called the same or diff
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -25,6 +25,7 @@ _Suites = Mapping[int, Suite]
 class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     """What one pass of one suite gave."""
 
+    framework: str
     subject: str
     probes: int
     """How many could be compared."""
@@ -46,7 +47,7 @@ def numbers_in(reports: Sequence[Report]) -> Iterator[Numbers]:
         for same in _by_source(suites):
             for which in PASSES:
                 answers = _answers(same, which)
-                if len(answers) > 1 and (found := _compared(title_of(framework, device, which), answers)):
+                if len(answers) > 1 and (found := _compared(framework, title_of(framework, device, which), answers)):
                     yield found
 
 
@@ -87,7 +88,10 @@ def _unseen(subject: str, suites: _Suites, names: Sequence[str]) -> Iterator[Uns
                     yield Unseen(subject=subject, reason=reason, reports=(names[number],), failed=True)
             if noisy := [name for name in asked if any(_is_noisy(each, name) for each in answers.values())]:
                 reason = f"{len(noisy)} of {len(asked)} probes do not repeat, {PASS_NAMES[which]}"
-                yield Unseen(subject=subject, reason=reason, reports=tuple(names[number] for number in answers))
+                apart = any(len(_solid(answers.values(), name)) > 1 for name in noisy)
+                reason += "; where they do, they differ" if apart else ""
+                told = tuple(names[number] for number in answers)
+                yield Unseen(subject=subject, reason=reason, reports=told, failed=apart)
 
 
 def _by_framework(reports: Sequence[Report], *, loaded: bool = True) -> dict[tuple[str, Device], dict[int, Suite]]:
@@ -120,7 +124,14 @@ def _is_noisy(answers: Mapping[str, Answer], probe: str) -> bool:
     return probe in answers and answers[probe].status == "noisy"
 
 
-def _compared(subject: str, answers: Mapping[int, Mapping[str, Answer]]) -> Numbers | None:
+def _solid(answers: Iterable[Mapping[str, Answer]], probe: str) -> set[str]:
+    """Return what a probe gave wherever it repeats."""
+    return {
+        each[probe].sha256 or each[probe].status for each in answers if probe in each and not _is_noisy(each, probe)
+    }
+
+
+def _compared(framework: str, subject: str, answers: Mapping[int, Mapping[str, Answer]]) -> Numbers | None:
     """Return what reports gave for the probes that all of them answered with something that repeats."""
     first, *others = answers.values()
     probes = [
@@ -143,7 +154,8 @@ def _compared(subject: str, answers: Mapping[int, Mapping[str, Answer]]) -> Numb
             text += ", otherwise"
         groups[text] = numbers
     return Numbers(
-        subject=subject,
+        framework=framework,
+        subject=f"numbers of {subject}",
         probes=len(probes),
         groups=groups,
         differing=tuple(probe for at, probe in enumerate(probes) if len({key[at] for key in alike}) > 1),

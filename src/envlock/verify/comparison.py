@@ -153,7 +153,7 @@ def _files(name: str, version: str, groups: Mapping[str, list[int]], names: tupl
 
 
 def _numbers(found: Numbers, names: tuple[str, ...]) -> Disagreement:
-    standing = standing_of("numerics", found.subject, tuple(found.groups), ())
+    standing = standing_of("numerics", found.framework, tuple(found.groups), ())
     told = _groups(found.groups.items(), names)
     return Disagreement(
         area="numerics",

@@ -72,9 +72,9 @@ def standing_of(area: Area, subject: str, values: Sequence[str], packages: Colle
         return known
     if area == "data":
         return Standing(impact="results", rank=_DATA_RANK, why="Other data were read.")
-    if area == "numerics":
+    if area == "numerics":  # subject is the framework whose probes gave them
         why = "The same probes gave other numbers: this is what all other differences come to."
-        return Standing(impact="results", rank=NUMERICS_RANK, why=why)
+        return Standing(impact="results", rank=influence_of(subject).rank + NUMERICS_RANK, why=why)
     if area == "python":
         return _python(values)
     if area == "settings":

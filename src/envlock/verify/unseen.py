@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from envlock.model.comparison import Unseen
+from envlock.model.machine import Accelerators, Machine
 from envlock.model.report import Checkout, Report
 from envlock.verify.reported import FEATURES, Key, contents_of
 from envlock.verify.said_table import Row, Table
@@ -35,15 +36,24 @@ def unseen_in(
         return
     if area in ("data", "system", "accelerator", "cpu", "code") and (area != "code" or subject == "commit"):
         known = {number for numbers in groups.values() for number in numbers}
-        silent = tuple(names[number] for number in table.silent(row) if number not in known)
-        driverless = subject == "GPU driver"
-        if silent and not driverless:
+        silent = tuple(
+            names[number]
+            for number in table.silent(row)
+            if number not in known and not (subject == "GPU driver" and _without_gpu(table.reports[number]))
+        )
+        if silent:
             yield Unseen(
                 subject=f"data {subject}" if area == "data" else subject,
                 reason="not recorded",
                 reports=silent,
                 hint=_NO_DATA if area == "data" else "",
             )
+
+
+def _without_gpu(report: Report) -> bool:
+    """Tell whether a report's machine is known to run no GPU, so that it has no driver either."""
+    accelerators = report.machine.accelerators if isinstance(report.machine, Machine) else None
+    return isinstance(accelerators, Accelerators) and not accelerators.devices
 
 
 def not_recorded(reports: Sequence[Report], names: tuple[str, ...]) -> Iterator[Unseen]:

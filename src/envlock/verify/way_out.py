@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from envlock.model.comparison import Disagreement, Unseen
@@ -34,10 +35,11 @@ def next_steps(
 def _one_environment(reports: Mapping[str, Report]) -> str:
     locks = {report.lock for report in reports.values()}
     if len(locks) == 1 and (lock := locks.pop()) is not None:
-        return f"install what is locked, on each: envlock sync {lock.env} && envlock verify {lock.env}"
+        env = shlex.quote(lock.env)  # a report may say anything, and this is to be pasted
+        return f"install what is locked, on each: envlock sync {env} && envlock verify {env}"
     envs = {lock.env for lock in locks if lock is not None}
     if len(envs) == 1 and None not in locks:
-        return f"bring the locks together (git pull), then on each: envlock sync {envs.pop()}"
+        return f"bring the locks together (git pull), then on each: envlock sync {shlex.quote(envs.pop())}"
     return "agree on one: envlock lock --from-venv .venv"
 
 
