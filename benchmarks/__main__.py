@@ -61,6 +61,7 @@ def main() -> None:
     run("Verify", python, "-m", "benchmarks.verify", "tf26", "--rounds", rounds)
     run("Verify an image", python, "-m", "benchmarks.verify", "tf25", "--image", "oci:.envlock/images/tf25")
     run("Verify in a registry", python, HERE / "registry_verify.py", "tf25", "--rounds", rounds)
+    run("Compare", python, "-m", "benchmarks.compare", "--rounds", rounds)
     run("Whole image", python, HERE / "image.py", "tf25")
 
 

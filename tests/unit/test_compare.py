@@ -300,14 +300,14 @@ def test_names_of_columns(paths: list[str], names: tuple[str, ...]) -> None:
 
 def test_command(tmp_path: Path) -> None:
     """The command answers 0, 1 or 2, in text or JSON; one report is bad input."""
-    for name, each in (("ana", ANA), ("ben", BEN)):
+    for name, each in (("ana", ANA), ("again", ANA), ("ben", BEN)):
         (tmp_path / f"{name}.json").write_bytes(report_bytes(each))
-    ana, ben = str(tmp_path / "ana.json"), str(tmp_path / "ben.json")
+    again, ana, ben = str(tmp_path / "again.json"), str(tmp_path / "ana.json"), str(tmp_path / "ben.json")
 
     def run(*arguments: str) -> Any:
         return CliRunner().invoke(cli, ["compare", *arguments], standalone_mode=False)
 
-    same, other, quiet = run(ana, ana), run(ana, ben), run("--json", ana, ben)
+    same, other, quiet = run(ana, again), run(ana, ben), run("--json", ana, ben)
     assert (same.return_value, other.return_value, quiet.return_value) == (0, 1, 1)
     assert "RESULTS   tensorflow" in other.output
     assert json.loads(quiet.output)["outcome"] == "disagree"

@@ -94,10 +94,10 @@ def test_signature_before_content(tmp_path: Path) -> None:
 
 
 def test_folders_and_files_in_order(tmp_path: Path) -> None:
-    """A folder gives its reports by name; signatures beside them are no reports."""
+    """A folder gives its reports by name, each once; signatures beside them are no reports."""
     folder = kept(tmp_path, ben="", ana="ana")
     found = open_reports([folder, tmp_path / "ben.json"], Trust(signatures=KEYS))
-    assert [Path(each.where).name for each in found] == ["ana.json", "ben.json", "ben.json"]
+    assert [Path(each.where).name for each in found] == ["ana.json", "ben.json"]
 
 
 def test_all_that_are_refused(tmp_path: Path) -> None:

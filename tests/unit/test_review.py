@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from envlock.errors import UsageError
-from envlock.model.edges import NoProgress
+from envlock.model.edges import NoProgress, Signatures
 from envlock.model.manifest_parser import find_manifest
+from envlock.model.provenance import Signature
 from envlock.model.review import Review
 from envlock.operations.reports import Trust
 from envlock.operations.review import Reviewer, review_changes
@@ -25,10 +26,12 @@ BUMP = {"tensorflow": "2.6.0"}
 NOTED = '\n[review]\nlabels = { signers = "trust", review = "terms" }\n'
 
 
-def reviewed(team: Team, base: Files, *labels: str, head: Files | None = None) -> Review:
+def reviewed(
+    team: Team, base: Files, *labels: str, head: Files | None = None, signatures: Signatures | None = None
+) -> Review:
     """Review the folder, or another revision, against files of before."""
     reviewer = Reviewer(
-        trust=lambda _: Trust(signatures=NobodySigns()),
+        trust=lambda _: Trust(signatures=signatures or NobodySigns()),
         witnesses=Witnesses(records=None, progress=NoProgress()),  # type: ignore[arg-type]  # a report has no files
         labels=labels,
         today=datetime.date(2026, 11, 22),
@@ -255,3 +258,26 @@ def test_markdown_is_inert_and_fits(team: Team) -> None:
     assert "<img" not in text
     assert "](" not in text
     assert "more" in text
+
+
+class NobodyChecks(NobodySigns):
+    """A machine without ssh-keygen."""
+
+    def check(self, *_: object) -> Signature:
+        """Say that nobody can tell."""
+        return Signature(standing="unreadable", key="SHA256:x", why="ssh-keygen is not on this machine")
+
+
+def test_signatures_that_nobody_can_check(team: Team) -> None:
+    """They are told beside the changes, and are 3; a label that is missing is 1 all the same."""
+    before = bumped(team, REVIEW)
+    (signed,) = team.folder.glob("lockfiles/reports/*/ben.json")
+    signed.with_name("ben.json.sig").write_text("a signature")
+    review = reviewed(team, before, signatures=NobodyChecks())
+    assert review.exit_code == 1
+    assert "✗ Reports could not be checked:" in review_markdown(review)
+    assert "reports were not checked" in review_github(review)
+    labels = [demand.label for demand in review.missing]
+    agreed = reviewed(team, before, *labels, signatures=NobodyChecks())
+    assert (agreed.exit_code, agreed.environments[0].changes != ()) == (3, True)
+    assert "reports not checked" in review_text(agreed)

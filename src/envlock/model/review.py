@@ -59,6 +59,8 @@ class Reviewed(msgspec.Struct, frozen=True, kw_only=True):
     effects: tuple[Effect, ...] = ()
     refused: str = ""
     """The error of reports whose signatures are refused, whole."""
+    unchecked: str = ""
+    """The error of reports whose signatures could not be checked."""
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -100,7 +102,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(
             each
             for each in self.environments
-            if each.state != "unchanged" or each.stale or each.refused or each.effects
+            if each.state != "unchanged" or each.stale or each.refused or each.unchecked or each.effects
         )
 
     @property
@@ -110,7 +112,9 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """4 where reports are refused, 1 where a lock is stale or a label is missing."""
+        """4 where reports are refused, 1 where a lock is stale or a label is missing, 3 where nobody could check."""
         if any(each.refused for each in self.environments):
             return 4
-        return int(bool(self.missing) or any(each.stale for each in self.environments))
+        if self.missing or any(each.stale for each in self.environments):
+            return 1
+        return 3 if any(each.unchecked for each in self.environments) else 0

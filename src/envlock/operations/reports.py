@@ -59,6 +59,8 @@ class _Raw(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes
     armored: bytes | None
     where: str
+    same: str
+    """What it is the same report by, whatever it was named: a file, or the digest of a referrer."""
 
 
 def open_reports(
@@ -66,24 +68,27 @@ def open_reports(
 ) -> tuple[Opened, ...]:
     """Read every report of some files, folders (their ``*.json``) and images (what is attached to them), in order.
 
-    Raises IntegrityError (`wrong-signature`, `unsigned-report`, `unknown-signer`) that names all that are refused,
+    A file that is named twice counts once. Raises IntegrityError (`wrong-signature`, `unsigned-report`, `unknown-signer`) that names all that are refused,
     UnverifiableError (`unchecked-signature`), and UsageError (`no-report`, and what `formats.report.parse_report`
     raises).
     """
-    found = [raw for place in places for raw in _found(place, registry)]
+    opened: dict[str, Opened] = {}
     refused: list[EnvlockError] = []
-    signatures = []
-    for each in found:
+    unreadable: list[EnvlockError] = []
+    for each in (raw for place in places for raw in _found(place, registry)):
+        if each.same in opened:
+            continue
         try:
-            signatures.append(_checked(each.raw, each.armored, each.where, trust))
+            opened[each.same] = parse_signed(each.raw, each.armored, each.where, trust)
         except (IntegrityError, UnverifiableError) as error:
             refused.append(error)
+        except UsageError as error:
+            unreadable.append(error)
     if refused:
         raise _together(refused)
-    return tuple(
-        Opened(report=parse_report(each.raw, each.where), where=each.where, signature=signature)
-        for each, signature in zip(found, signatures, strict=True)
-    )
+    if unreadable:
+        raise unreadable[0]
+    return tuple(opened.values())
 
 
 def parse_signed(raw: bytes, armored: bytes | None, where: str, trust: Trust) -> Opened:
@@ -130,7 +135,7 @@ def _of_file(path: Path) -> _Raw:
             where=str(path),
             hint="Make one: envlock report -o FILE",
         ) from None
-    return _Raw(raw=raw, armored=armored, where=str(path))
+    return _Raw(raw=raw, armored=armored, where=str(path), same=str(path.resolve()))
 
 
 def _signature(path: Path) -> bytes:
@@ -155,7 +160,7 @@ def _attached(place: str, registry: Registry) -> Iterator[_Raw]:
         if not layers or any(layer.size > _LONGEST_SIGNATURE for layer in signatures):
             raise UsageError("not-a-report", "What is attached there as a report is none.", where=where)
         armored = documents.raw(signatures[0]) if signatures else None
-        yield _Raw(raw=documents.raw(layers[0]), armored=armored, where=where)
+        yield _Raw(raw=documents.raw(layers[0]), armored=armored, where=where, same=row.digest)
     if not rows:
         raise UsageError(
             "no-report", "No report is attached to this image.", where=place, hint="Attach one: envlock report --push"

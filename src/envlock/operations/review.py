@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envlock.errors import EnvlockError, IntegrityError, UsageError
+from envlock.errors import EnvlockError, IntegrityError, UnverifiableError, UsageError
 from envlock.formats.pylock import read_lock
 from envlock.model.edges import Revisions
 from envlock.model.lock import LockFile
@@ -129,11 +129,13 @@ def _reviewed(env: str, sides: _Sides, reviewer: Reviewer) -> Reviewed:
         names = {"before_name": f"{sides.before_name}:{env}", "after_name": f"{sides.after_name}:{env}"}
         difference = compare_locks(before, after, **names)
     kept: tuple[Opened, ...] = ()
-    refused = ""
+    refused = unchecked = ""
     try:
         kept = _kept(sides.after, env, reviewer)
     except IntegrityError as error:
         refused = str(error)
+    except UnverifiableError as error:
+        unchecked = str(error)
     judges = (_judge(sides.before, before, env, reviewer), _judge(sides.after, after, env, reviewer))
     gone = _report_names(sides.before, env) - _report_names(sides.after, env)
     return Reviewed(
@@ -145,6 +147,7 @@ def _reviewed(env: str, sides: _Sides, reviewer: Reviewer) -> Reviewed:
         stale=_stale(sides, env, before, after),
         effects=tuple(effects(kept if state != "unchanged" else (), gone, *judges)),
         refused=refused,
+        unchecked=unchecked,
     )
 
 

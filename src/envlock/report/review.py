@@ -60,6 +60,8 @@ def review_github(review: Review) -> str:
         at = {"file": each.lock, "line": "1"}
         if each.refused:
             lines.append(annotation("error", each.refused, **at, title=f"{each.env}: reports are refused"))
+        if each.unchecked:
+            lines.append(annotation("error", each.unchecked, **at, title=f"{each.env}: reports were not checked"))
         lines += [annotation("error", why, **at, title=f"{each.env}: the lock is stale") for why in each.stale]
         broken = [effect for effect in each.effects if effect.turn == "broken"]
         if broken:
@@ -84,6 +86,8 @@ def headline(review: Review) -> str:
         said += f", {count(len(review.missing), 'label')} missing"
     if any(each.refused for each in review.environments):
         said += ", reports refused"
+    if any(each.unchecked for each in review.environments):
+        said += ", reports not checked"
     commit = review.base_revision.commit[:12]
     base = review.base if commit.startswith(review.base[:12]) else f"{review.base} ({commit})"
     return f"{base} → {review.head or 'the work tree'}: {said}"
@@ -154,8 +158,8 @@ def _environment(each: Reviewed, style: Style, width: int, *, everything: bool) 
         yield style(each.env, "strong") + (f": {line}" if line else "")
     for reason in each.stale:
         yield from (style(line, "bad") for line in wrapped(f"stale: {reason}", "", width))
-    if each.refused:
-        yield from (style(line, "bad") for line in each.refused.splitlines())
+    for reason in filter(None, (each.refused, each.unchecked)):
+        yield from (style(line, "bad") for line in reason.splitlines())
     for turn, group in by_turn(each.effects):
         yield from _turned(turn, group, style, width, everything=everything)
     yield ""

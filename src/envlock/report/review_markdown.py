@@ -61,6 +61,8 @@ def _environment(each: Reviewed, most: int) -> Iterator[str]:
         yield ""
     if each.refused:
         yield from ("✗ Reports are refused:", "", *block(each.refused.splitlines()), "")
+    if each.unchecked:
+        yield from ("✗ Reports could not be checked:", "", *block(each.unchecked.splitlines()), "")
     if each.difference is not None:
         yield from difference_lines(each.difference, most)
     yield from _reports(each.effects, most)
