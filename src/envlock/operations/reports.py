@@ -68,9 +68,9 @@ def open_reports(
 ) -> tuple[Opened, ...]:
     """Read every report of some files, folders (their ``*.json``) and images (what is attached to them), in order.
 
-    A file that is named twice counts once. Raises IntegrityError (`wrong-signature`, `unsigned-report`, `unknown-signer`) that names all that are refused,
-    UnverifiableError (`unchecked-signature`), and UsageError (`no-report`, and what `formats.report.parse_report`
-    raises).
+    A file that is named twice counts once. Raises IntegrityError (`wrong-signature`, `unsigned-report`,
+    `unknown-signer`) that names all that are refused, UnverifiableError (`unchecked-signature`), and UsageError
+    (`no-report`, and what `formats.report.parse_report` raises).
     """
     opened: dict[str, Opened] = {}
     refused: list[EnvlockError] = []
