@@ -185,7 +185,11 @@ def test_forms_and_files(tmp_path: Path) -> None:
     assert json.loads(found.output)["reports"] == ["ana", "ben", "chloe"]
     assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
     assert note.read_text("utf-8").startswith("## ✗ 3 reports")
-    for bad, reference in (("x.sarif", "unknown-format"), (str(tmp_path / "no" / "x.html"), "no-output")):
+    for bad, reference in (
+        ("x.sarif", "unknown-format"),
+        ("html:-", "no-output"),
+        (str(tmp_path / "no" / "x.html"), "no-output"),
+    ):
         error = run(str(folder), "-o", bad).exception
         assert isinstance(error, UsageError)
         assert error.reference == reference

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
+from tools.team import team
 
 from envlock.cli.main import cli
 from envlock.cli.report import _default_target, _environment
@@ -436,3 +437,11 @@ def test_unknown_lock_fields_do_not_matter() -> None:
     """A report without lock, checkout or machine is one."""
     bare = replace(report(), machine=None, variables=None, checkout=None, inputs={}, lock=None)
     assert parse_report(report_bytes(bare), "x") == bare
+
+
+def test_equal_numbers_are_held_once() -> None:
+    """A thousand reports of like machines hold the answers of their probes once, else they fill the memory."""
+    first, second = [parse_report(report_bytes(each), "r.json") for each in team(2, numbers=True).values()]
+    alike = msgspec.structs.replace(second, numerics=first.numerics)
+    assert first.numerics is not None
+    assert parse_report(report_bytes(alike), "r.json").numerics is first.numerics

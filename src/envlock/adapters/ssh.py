@@ -79,20 +79,20 @@ class SshKeygen:
 
     def _checked(self, raw: bytes, folder: Path, key: str, allowed: Path | None, namespace: str) -> Signature:
         ours = ["-n", namespace, "-s", _FILE]
+        why = "its key is not among the allowed signers"
+        if allowed is not None:
+            listed = ["-f", str(allowed.absolute())]
+            code, out, _ = self._run(["-Y", "find-principals", "-s", _FILE, *listed], b"", folder)
+            for principal in out.decode(errors="replace").splitlines() if code == 0 else []:
+                code, _, err = self._run(["-Y", "verify", *ours, *listed, "-I", principal], raw, folder)
+                if code == 0:
+                    return Signature(standing="trusted", key=key, principal=principal)
+                why = _said(err) or why  # such as a key that is allowed for another namespace, or no longer
         code, _, err = self._run(["-Y", "check-novalidate", *ours], raw, folder)
         if code != 0:
             return Signature(standing="wrong", key=key, why=_said(err))
         if allowed is None:
             return Signature(standing="unchecked", key=key)
-        listed = ["-f", str(allowed.absolute())]
-        code, out, _ = self._run(["-Y", "find-principals", "-s", _FILE, *listed], b"", folder)
-        principals = out.decode(errors="replace").splitlines() if code == 0 else []
-        why = "its key is not among the allowed signers"
-        for principal in principals:
-            code, _, err = self._run(["-Y", "verify", *ours, *listed, "-I", principal], raw, folder)
-            if code == 0:
-                return Signature(standing="trusted", key=key, principal=principal)
-            why = _said(err) or why  # such as a key that is allowed for another namespace, or no longer
         return Signature(standing="unknown", key=key, why=why)
 
     def _run(self, arguments: Sequence[str], stdin: bytes, folder: Path | None = None) -> tuple[int, bytes, str]:

@@ -23,6 +23,8 @@ def parsed_output(text: str, forms: Collection[str], what: str) -> tuple[str, Pa
     from envlock.report.formats import parse_output
 
     form, name = parse_output(text)
+    if name == "-":
+        raise UsageError("no-output", "--output is for files.", found=text, hint="On stdout it is --format FORMAT.")
     if form not in forms:
         raise UsageError(
             "unknown-format",

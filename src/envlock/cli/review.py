@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import click
 
 from envlock.cli.console import style_of, width
+from envlock.cli.output_files import parsed_output, write_output
 from envlock.cli.trust import trust_of, trust_options
 from envlock.cli.wiring import manifest_here
-from envlock.errors import UsageError
 
 if TYPE_CHECKING:
     from envlock.model.review import Review
@@ -72,7 +72,7 @@ def command(
     from envlock.cli.targets import witnesses_of
     from envlock.operations.review import Reviewer, review_changes
 
-    files = [_parsed(text) for text in outputs]
+    files = [parsed_output(text, FORMS, "review") for text in outputs]
     manifest = manifest_here()
     reviewer = Reviewer(
         trust=lambda later: trust_of(later, allowed_signers, allow_unsigned=allow_unsigned),
@@ -83,14 +83,14 @@ def command(
     )
     review = review_changes(manifest, GitRevisions(manifest.folder), base, head, reviewer)
     for each, path in files:
-        _write(path, _rendered(ctx, review, each, watched=False, everything=verbose))
+        write_output(path, _rendered(ctx, review, each, watched=False, everything=verbose))
     shown: Form = "json" if as_json else form
     if shown != "human" or review.exit_code or not ctx.obj["quiet"]:
         click.echo(_rendered(ctx, review, shown, watched=True, everything=verbose), nl=False)
     return review.exit_code
 
 
-def _rendered(ctx: click.Context, review: Review, form: Form, *, watched: bool, everything: bool) -> str:
+def _rendered(ctx: click.Context, review: Review, form: str, *, watched: bool, everything: bool) -> str:
     from envlock.report.review import review_github, review_json, review_text
     from envlock.report.review_markdown import review_markdown
     from envlock.report.style import plain
@@ -102,40 +102,7 @@ def _rendered(ctx: click.Context, review: Review, form: Form, *, watched: bool, 
             text = review_markdown(review)
         case "github":
             text = review_github(review)
-        case "human":
+        case _:
             style = style_of(ctx) if watched else plain
             text = review_text(review, style=style, width=width() if watched else 100, everything=everything)
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _parsed(text: str) -> tuple[Form, Path]:
-    """Return (form, path) of an `--output`; UsageError (`unknown-format`, `no-output`)."""
-    from envlock.report.formats import parse_output
-
-    form, name = parse_output(text)
-    if name == "-":
-        raise UsageError("no-output", "--output is for files.", found=text, hint="On stdout it is --format FORMAT.")
-    if form not in FORMS:
-        raise UsageError(
-            "unknown-format",
-            "A review has no such form.",
-            where=f"--output {text}",
-            expected="one of: " + ", ".join(FORMS),
-            found=form,
-        )
-    path = Path(name)
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UsageError(
-            "no-output",
-            "The review cannot be written there.",
-            where=f"--output {text}",
-            expected="a file in a folder that exists",
-            hint="Make the folder first.",
-        )
-    return form, path
-
-
-def _write(path: Path, text: str) -> None:
-    from envlock.formats.beside import write_named
-
-    write_named(path, text.encode("utf-8"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -15,9 +17,12 @@ from envlock.model.reference import Reference
 from envlock.model.report import Report
 from envlock.operations.attest import REPORT, SSH_SIGNATURE
 from envlock.operations.documents import RegistryDocuments, manifest_of
+from envlock.operations.report_keeping import signature_path
 
 _LARGEST = 1 << 24
 _LONGEST_SIGNATURE = 1 << 20
+_AT_ONCE, _IN_MEMORY = 4, 32
+"""Signatures that are checked side by side, and reports that wait for it."""
 _MOST_REFERRERS = 1000
 """Anybody who may push may attach; more are not looked at."""
 
@@ -75,15 +80,16 @@ def open_reports(
     opened: dict[str, Opened] = {}
     refused: list[EnvlockError] = []
     unreadable: list[EnvlockError] = []
-    for each in (raw for place in places for raw in _found(place, registry)):
-        if each.same in opened:
-            continue
-        try:
-            opened[each.same] = parse_signed(each.raw, each.armored, each.where, trust)
-        except (IntegrityError, UnverifiableError) as error:
-            refused.append(error)
-        except UsageError as error:
-            unreadable.append(error)
+    for each, signature in _checks((raw for place in places for raw in _found(place, registry)), trust):
+        if isinstance(signature, EnvlockError):
+            refused.append(signature)
+        elif each.same not in opened:
+            try:
+                report = parse_report(each.raw, each.where)
+            except UsageError as error:
+                unreadable.append(error)
+            else:
+                opened[each.same] = Opened(report=report, where=each.where, signature=signature)
     if refused:
         raise _together(refused)
     if unreadable:
@@ -123,7 +129,7 @@ def _instead_of(folder: Path) -> str:
 
 
 def _of_file(path: Path) -> _Raw:
-    beside = path.with_name(f"{path.name}.sig")
+    beside = signature_path(path)
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST + 1)
@@ -165,6 +171,25 @@ def _attached(place: str, registry: Registry) -> Iterator[_Raw]:
         raise UsageError(
             "no-report", "No report is attached to this image.", where=place, hint="Attach one: envlock report --push"
         )
+
+
+def _checks(
+    found: Iterator[_Raw], trust: Trust
+) -> Iterator[tuple[_Raw, Signature | IntegrityError | UnverifiableError | None]]:
+    """Yield reports with what their signatures prove, or why they are refused.
+
+    Several are checked at a time, since each takes processes, and only some are in memory.
+    """
+
+    def check(each: _Raw) -> Signature | IntegrityError | UnverifiableError | None:
+        try:
+            return _checked(each.raw, each.armored, each.where, trust)
+        except (IntegrityError, UnverifiableError) as error:
+            return error
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        while some := list(islice(found, _IN_MEMORY)):
+            yield from zip(some, threads.map(check, some), strict=True)
 
 
 def _checked(raw: bytes, armored: bytes | None, where: str, trust: Trust) -> Signature | None:

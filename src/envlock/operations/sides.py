@@ -215,9 +215,10 @@ def _of_revision(text: str, sources: Sources) -> Side | None:
     if raw is None:
         raise _not_there(text, what, commit, path, revisions)
     if path.suffix == ".json":
+        from envlock.operations.report_keeping import signature_path
         from envlock.operations.reports import parse_signed
 
-        signature = revisions.file_at(commit, path.with_name(f"{path.name}.sig"))
+        signature = revisions.file_at(commit, signature_path(path))
         return _reported(text, parse_signed(raw, signature, text, sources.trust()).report)
     return Side(name=text, kind="lock", lock=parse_lock(raw, text))
 
