@@ -114,7 +114,7 @@ class Readers:
         done = subprocess.run(
             ["bash", "-c", f"exec 3>&{writing}\n{script}"],
             cwd=folder,
-            env={**self.environment},
+            env={**self.environment, "COLUMNS": "100"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -66,4 +66,4 @@ def odd_ones(project: Project, *options: str) -> dict[str, set[str]]:
     """Return whom `compare` finds to be odd, by name, each with the subjects that results may differ by."""
     result = project.run("compare", "--json", *options)
     assert result.code == 1, result.err + result.out
-    return {each["report"]: set(each["subjects"]) for each in json.loads(result.out)["odd"]}
+    return {name: set(each["subjects"]) for each in json.loads(result.out)["odd"] for name in each["reports"]}
