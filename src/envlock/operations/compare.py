@@ -23,7 +23,7 @@ def compare_opened(opened: Sequence[Opened]) -> Comparison:
             "too-few-reports",
             "One report can be compared with nothing.",
             found=opened[0].where if opened else "",
-            hint="Make another one elsewhere: envlock report -o FILE",
+            hint="Make another one elsewhere: envlock report -o FILE, or --as NAME to keep it in the project",
         )
     names = names_of([_path_of(each.where) for each in opened])
     return compare_reports(
