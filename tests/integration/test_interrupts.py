@@ -41,7 +41,9 @@ def test_interrupted_build_runs_again(tmp_path: Path, built: Project) -> None:
         time.sleep(after)
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=60)
-        assert process.returncode in (0, 130), said
+        # Where Ctrl-C hits an exec of a string, as dataclasses have one, python -m ends by the signal itself when we
+        # exit with 130; a shell tells 130 of both.
+        assert process.returncode in (0, 130, -signal.SIGINT), said
         assert "Traceback" not in said
         assert leftovers(tmp_path) == []
     assert project.ok("build", "--json").json["images"] == built.run("build", "--json").json["images"]
