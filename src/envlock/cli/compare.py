@@ -10,7 +10,7 @@ import click
 from envlock.cli.console import style_of, width
 from envlock.cli.output_files import parsed_output, write_output
 from envlock.cli.trust import trust_of, trust_options
-from envlock.cli.wiring import edges_of, manifest_here, relative, whole
+from envlock.cli.wiring import edges_of, manifest_if_any, relative, whole
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command(
     from envlock.operations.reports import open_reports
 
     files = [parsed_output(text, FORMS, "comparison") for text in outputs]
-    manifest = _manifest(required=not places)
+    manifest = manifest_if_any(required=not places)
     asked = [_kept(place, manifest) or whole(place) for place in places]
     if manifest is not None and not asked:
         asked = [relative(kept_folder(manifest))]
@@ -113,12 +113,3 @@ def _kept(place: str, manifest: Manifest | None) -> str:
             hint=f"Keep one: envlock report {place} --as NAME",
         )
     return relative(folder)
-
-
-def _manifest(*, required: bool) -> Manifest | None:
-    try:
-        return manifest_here()
-    except UsageError as error:
-        if required or error.reference != "no-manifest":
-            raise
-        return None

@@ -14,7 +14,7 @@ import click
 
 from envlock.cli.console import style_of, width
 from envlock.cli.trust import trust_of, trust_options
-from envlock.cli.wiring import environments, manifest_here
+from envlock.cli.wiring import environments, manifest_if_any
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _sources(ctx: click.Context, trust: Callable[[Manifest | None], Trust], *, f
     from envlock.cli.progress import progress_for
     from envlock.operations.sides import Sources
 
-    manifest = _manifest()
+    manifest = manifest_if_any()
     folder = manifest.folder if manifest is not None else Path.cwd()
 
     @functools.cache
@@ -158,13 +158,3 @@ def _platforms() -> tuple[Platform, ...]:
         return (Platform.of_machine(platform.machine()),)
     except UsageError:
         return ()
-
-
-def _manifest() -> Manifest | None:
-    """Return the manifest of the project that this is run in, if it is."""
-    try:
-        return manifest_here()
-    except UsageError as error:
-        if error.reference == "no-manifest":
-            return None
-        raise

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from envlock.cli.probing import here, patience_option
 from envlock.cli.report_trial import locked_as, trial_of
-from envlock.cli.wiring import active_environment, edges_of, environments, manifest_here, only, relative
+from envlock.cli.wiring import active_environment, edges_of, environments, manifest_if_any, only, relative
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def command(
 
     if output is not None and kept is not None:
         raise click.UsageError("-o and --as each name a file: give one of them.")
-    manifest = _manifest(required=env is not None or kept is not None or numerics)
+    manifest = manifest_if_any(required=env is not None or kept is not None or numerics)
     if env is None and manifest is not None and image in manifest.environments:
         raise click.UsageError(f"--push took {image!r} for an image: put ENV before it.")
     name = _environment(manifest, env, required=kept is not None or numerics)
@@ -178,15 +178,6 @@ def _asked(inputs: tuple[str, ...], folder: Path) -> dict[str, Path]:
                 "no-input", "There is no such data file.", where=relative(path), hint="Name one that is there."
             )
     return found
-
-
-def _manifest(*, required: bool) -> Manifest | None:
-    try:
-        return manifest_here()
-    except UsageError as error:
-        if required or error.reference != "no-manifest":
-            raise
-        return None
 
 
 def _environment(manifest: Manifest | None, env: str | None, *, required: bool) -> str | None:

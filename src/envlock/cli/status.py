@@ -9,7 +9,7 @@ import click
 
 from envlock.cli.console import style_of
 from envlock.cli.trust import trust_of, trust_options
-from envlock.cli.wiring import edges_of, manifest_here, this_platform
+from envlock.cli.wiring import edges_of, manifest_if_any, this_platform
 from envlock.errors import UsageError
 
 
@@ -42,12 +42,7 @@ def command(ctx: click.Context, *, allowed_signers: Path | None, allow_unsigned:
     def room() -> int:
         return shutil.disk_usage(_existing(Cache().root)).free
 
-    try:
-        manifest = manifest_here()
-    except UsageError as error:
-        if error.reference != "no-manifest":
-            raise
-        manifest = None
+    manifest = manifest_if_any()
     try:
         platform = this_platform()
     except UsageError:

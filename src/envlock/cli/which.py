@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from envlock.cli.console import style_of
-from envlock.cli.wiring import edges_of, manifest_here, whole
+from envlock.cli.wiring import edges_of, manifest_if_any, whole
 from envlock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def command(ctx: click.Context, reference: str, *, allowed_signers: Path | None,
     from envlock.operations.which import beside_project
     from envlock.report.origin import origin_json, origin_text
 
-    manifest, reference = _manifest(), whole(reference)
+    manifest, reference = manifest_if_any(), whole(reference)
     origin = _origin(ctx, reference, _trust(allowed_signers), manifest)
     if manifest is not None:
         origin = beside_project(origin, manifest, _history(manifest))
@@ -75,16 +75,6 @@ def _trust(allowed: Path | None) -> Trust:
     known = allowed or allowed_signers(Path.cwd())
     usable = known if known is not None and known.is_file() else None
     return Trust(signatures=SshKeygen(), allowed=usable, demanded=allowed is not None)
-
-
-def _manifest() -> Manifest | None:
-    """Return the manifest of the project that this is run in, if it is."""
-    try:
-        return manifest_here()
-    except UsageError as error:
-        if error.reference == "no-manifest":
-            return None
-        raise
 
 
 def _history(manifest: Manifest) -> History | None:

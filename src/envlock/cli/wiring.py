@@ -28,6 +28,16 @@ def manifest_here() -> Manifest:
     return find_manifest(Path.cwd())
 
 
+def manifest_if_any(*, required: bool = False) -> Manifest | None:
+    """Return the manifest of the project that this is run in; None outside of any, unless it is `required`."""
+    try:
+        return manifest_here()
+    except UsageError as error:
+        if required or error.reference != "no-manifest":
+            raise
+        return None
+
+
 def edges_of(ctx: click.Context, manifest: Manifest | None = None) -> Edges:
     """Wire this machine's edges; a manifest says which package indexes count, beside this machine's settings."""
     from envlock.adapters.indexes import read_indexes
